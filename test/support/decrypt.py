@@ -1,0 +1,394 @@
+#!/usr/bin/env python3
+"""A second, independent reader of format sv/1, written from docs/format.md alone.
+
+    decrypt.py VECTORS.json...      prints one JSON object for each vector opened; exits 1 at the first that does not open
+
+Needs Python 3.11 and its `cryptography` package (Debian: python3 python3-cryptography), for AES-256-GCM only. Argon2id is
+written out below, since Debian 12's `cryptography` has none; it is slow, and the vectors are cheap on purpose.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import struct
+import sys
+import unicodedata
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+
+class Refused(Exception):
+    """The bytes are not valid sv/1, or not under this key."""
+
+
+def require(condition, why):
+    if not condition:
+        raise Refused(why)
+
+
+# --- §1 notation -------------------------------------------------------------------------------------------------------
+
+
+def u8(value):
+    return struct.pack(">B", value)
+
+
+def u32(value):
+    return struct.pack(">I", value)
+
+
+def u64(value):
+    return struct.pack(">Q", value)
+
+
+def expand(hash_name, key, info, length):
+    """HKDF-Expand, RFC 5869 section 2.3."""
+    output, block, counter = b"", b"", 1
+    while len(output) < length:
+        block = hmac.new(key, block + info + u8(counter), hash_name).digest()
+        output += block
+        counter += 1
+    return output[:length]
+
+
+def expand256(key, info, length=32):
+    return expand("sha256", key, info, length)
+
+
+def open_box(key, aad, box):
+    require(len(box) >= 28, "a box is too short")
+    try:
+        return AESGCM(key).decrypt(box[:12], box[12:], aad)
+    except InvalidTag:
+        raise Refused("a box is not authentic") from None
+
+
+# --- §4 layout ---------------------------------------------------------------------------------------------------------
+
+
+def layout_of(chunk_bytes):
+    require(1024 <= chunk_bytes <= 67108864, "chunk size out of bounds")
+    if chunk_bytes <= 262144:
+        return chunk_bytes, chunk_bytes
+    for n in range(1, chunk_bytes // 65536 + 1):
+        if chunk_bytes % n == 0 and 65536 <= chunk_bytes // n <= 262144:
+            return chunk_bytes, chunk_bytes // n
+    return layout_of(chunk_bytes - chunk_bytes % 65536)
+
+
+def segments_of(segment_bytes, plain_bytes):
+    return max(1, -(-plain_bytes // (segment_bytes - 32)))
+
+
+# --- §5 FLOE -----------------------------------------------------------------------------------------------------------
+
+
+class Message:
+    def __init__(self, key, aad, header, segment_bytes):
+        self.params = b"\0\0" + u32(segment_bytes) + u32(32)
+        require(len(header) == 74 and header[:10] == self.params, "a FLOE header has other parameters")
+        self.iv, self.aad, self.segment_bytes = header[10:42], aad, segment_bytes
+        tag = self.kdf(key, b"HEADER_TAG:", 32)
+        require(hmac.compare_digest(tag, header[42:]), "a FLOE header is not of this key and AAD")
+        self.message_key = self.kdf(key, b"MESSAGE_KEY:", 48)
+
+    def kdf(self, key, purpose, length):
+        return expand("sha384", key, self.params + self.iv + purpose + self.aad, length)
+
+    def open_segment(self, segment, position, is_last):
+        (word,) = struct.unpack(">I", segment[:4].rjust(4, b"\0"))
+        if is_last:
+            require(32 <= len(segment) <= self.segment_bytes and word == len(segment), "the last segment's length")
+        else:
+            require(len(segment) == self.segment_bytes and word == 0xFFFFFFFF, "a segment's length")
+        key = self.kdf(self.message_key, b"DEK:" + u64(position - position % 2**20), 32)
+        return open_box(key, u64(position) + u8(1 if is_last else 0), segment[4:])
+
+    def open_all(self, stored, count):
+        size = self.segment_bytes
+        require((count - 1) * size < len(stored) <= count * size, "the stored length")
+        parts = (stored[p * size : (p + 1) * size] for p in range(count))
+        return b"".join(self.open_segment(part, p, p == count - 1) for p, part in enumerate(parts))
+
+
+# --- §6 wraps ----------------------------------------------------------------------------------------------------------
+
+KINDS = {"password": (1, 24), "link": (2, 12), "upload": (3, 8)}
+
+
+def unwrap(kind, record, file_id, ikm_of):
+    """The DEK and the decoded params; `ikm_of` gives the ikm for the params."""
+    number, params_bytes = KINDS[kind]
+    require(len(record) == 2 + params_bytes + 92, "a wrap's length")
+    require(record[:2] == b"\x01" + u8(number), "a wrap's version or kind")
+    params, commit, box = record[2 : 2 + params_bytes], record[-92:-60], record[-60:]
+    decoded = decode_params(kind, params)
+    context = record[: 2 + params_bytes] + file_id
+    keys = expand256(ikm_of(decoded), b"sv/1/kek" + context, 64)
+    require(hmac.compare_digest(keys[32:], commit), "this is not the key of the wrap")
+    return open_box(keys[:32], b"sv/1/wrap" + context, box), decoded
+
+
+def decode_params(kind, params):
+    if kind == "link":
+        not_after, max_uses = struct.unpack(">QI", params)
+        require(not_after < 2**53, "a time out of bounds")
+        return {"notAfter": not_after, "maxUses": max_uses}
+    if kind == "upload":
+        (not_after,) = struct.unpack(">Q", params)
+        require(not_after < 2**53, "a time out of bounds")
+        return {"notAfter": not_after}
+    kdf, memory, passes, lanes, pepper_id, salt = struct.unpack(">BIBBB16s", params)
+    require(kdf == 1, "an unknown KDF")
+    require(1 <= lanes <= 16 and 1 <= passes <= 16 and 8 * lanes <= memory <= 1048576, "a cost out of bounds")
+    return {"memoryKiB": memory, "passes": passes, "lanes": lanes, "pepperId": pepper_id, "salt": salt.hex()}
+
+
+def password_ikm(password, pepper, file_id):
+    def ikm_of(params):
+        return argon2id(
+            unicodedata.normalize("NFKC", password).encode("utf-8"),
+            bytes.fromhex(params["salt"]),
+            pepper if params["pepperId"] else b"",
+            b"sv/1/pw" + file_id,
+            params["memoryKiB"],
+            params["passes"],
+            params["lanes"],
+            32,
+        )
+
+    return ikm_of
+
+
+def token_bytes(text):
+    token = base64.urlsafe_b64decode(text + "=")
+    spelling = base64.urlsafe_b64encode(token).decode().rstrip("=")
+    require(len(token) == 32 and spelling == text, "a token's spelling")
+    return token
+
+
+# --- §7 core, §8 metadata, §9 opening ----------------------------------------------------------------------------------
+
+
+def decode_core(core):
+    require(len(core) == 188, "a core's length")
+    magic, version, flags, segment, chunk, plain, count = struct.unpack(">4sBBIQQQ", core[:34])
+    require(magic == b"SCVT" and version == 1 and flags == 0, "a core's magic, version or flags")
+    require(layout_of(chunk) == (chunk, segment), "a core's layout")
+    segments = segments_of(segment, plain)
+    require(segments <= 2**40 and plain + 32 * segments < 2**53, "a core's length out of bounds")
+    require(count == -(-segments // (chunk // segment)), "a core's chunk count")
+    return {
+        "segmentBytes": segment,
+        "chunkBytes": chunk,
+        "plainBytes": plain,
+        "segments": segments,
+        "chunkCount": count,
+        "fileId": core[34:50],
+        "header": core[50:124],
+        "commit": core[124:156],
+        "root": core[156:188],
+    }
+
+
+def open_meta(dek, file_id, record):
+    require(29 <= len(record) <= 262144 and record[0] == 1, "a metadata record's size or version")
+    plain = open_box(expand256(dek, b"sv/1/meta"), b"sv/1/meta" + file_id, record[1:])
+    require(len(plain) % 64 == 0, "metadata are not padded")
+    meta = json.loads(plain.decode("utf-8"))
+    return {"name": meta["name"], "mediaType": meta["mediaType"], "sha256": meta["sha256"]}
+
+
+def open_file(vector):
+    core_bytes = bytes.fromhex(vector["core"])
+    require(hashlib.sha256(b"sv/1/hash" + core_bytes).hexdigest() == vector["hash"], "the hash")
+    core = decode_core(core_bytes)
+    file_id = core["fileId"]
+    pepper = bytes.fromhex(vector["pepper"] or "")
+    ikm_of = password_ikm(vector["password"], pepper, file_id)
+    dek, _ = unwrap("password", bytes.fromhex(vector["wrap"]), file_id, ikm_of)
+    require(hmac.compare_digest(expand256(dek, b"sv/1/commit"), core["commit"]), "the commitment")
+    seal = hmac.new(expand256(dek, b"sv/1/seal"), core_bytes, "sha256").digest()
+    require(hmac.compare_digest(seal, bytes.fromhex(vector["seal"])), "the seal")
+
+    objects = [base64.b64decode(text, validate=True) for text in vector["objects64"]]
+    digests = b"".join(hashlib.sha256(object_).digest() for object_ in objects)
+    require(hashlib.sha256(b"sv/1/root" + digests).digest() == core["root"], "the root")
+    require(len(objects) == core["chunkCount"], "the number of objects")
+    require(all(len(object_) == core["chunkBytes"] for object_ in objects[:-1]), "an object's length")
+
+    message = Message(expand256(dek, b"sv/1/body"), b"sv/1" + file_id, core["header"], core["segmentBytes"])
+    plain = message.open_all(b"".join(objects), core["segments"])
+    require(len(plain) == core["plainBytes"], "the length")
+    return {
+        "hash": vector["hash"],
+        "chunkBytes": core["chunkBytes"],
+        "segmentBytes": core["segmentBytes"],
+        "plain": {"bytes": len(plain), "sha256": hashlib.sha256(plain).hexdigest()},
+        "meta": open_meta(dek, file_id, bytes.fromhex(vector["sealedMeta"])),
+    }
+
+
+def open_wrap(vector):
+    kind, record, file_id = vector["kind"], bytes.fromhex(vector["record"]), bytes.fromhex(vector["fileId"].replace("-", ""))
+    if kind == "password":
+        ikm_of = password_ikm(vector["password"], bytes.fromhex(vector["pepper"] or ""), file_id)
+        token_id = None
+    else:
+        token = token_bytes(vector["token"])
+        token_id = expand256(token, f"sv/1/{kind}-id".encode(), 16).hex()
+        ikm_of = lambda _params: expand256(token, f"sv/1/{kind}-key".encode())
+    dek, params = unwrap(kind, record, file_id, ikm_of)
+    return {"dek": dek.hex(), "params": params, "tokenId": token_id}
+
+
+def open_tail(vector):
+    dek, file_id = bytes.fromhex(vector["dek"]), bytes.fromhex(vector["fileId"].replace("-", ""))
+    stored = base64.b64decode(vector["object64"], validate=True)
+    aad = b"sv/1/tail" + file_id + u64(vector["tailStart"])
+    message = Message(expand256(dek, b"sv/1/tail"), aad, stored[:74], vector["segmentBytes"])
+    plain = message.open_all(stored[74:], -(-(len(stored) - 74) // vector["segmentBytes"]))
+    return {"plain": {"bytes": len(plain), "sha256": hashlib.sha256(plain).hexdigest()}}
+
+
+def open_segments(vector):
+    dek, file_id = bytes.fromhex(vector["dek"]), bytes.fromhex(vector["fileId"].replace("-", ""))
+    size, stored, first = vector["segmentBytes"], bytes.fromhex(vector["stored"]), vector["position"]
+    message = Message(expand256(dek, b"sv/1/body"), b"sv/1" + file_id, bytes.fromhex(vector["header"]), size)
+    plain = b""
+    for at in range(0, len(stored), size):
+        is_last = vector["isLast"] and at + size >= len(stored)
+        plain += message.open_segment(stored[at : at + size], first + at // size, is_last)
+    return {"plain": {"bytes": len(plain), "sha256": hashlib.sha256(plain).hexdigest()}}
+
+
+def open_meta_vector(vector):
+    file_id = bytes.fromhex(vector["fileId"].replace("-", ""))
+    return {"meta": open_meta(bytes.fromhex(vector["dek"]), file_id, bytes.fromhex(vector["sealed"]))}
+
+
+# --- Argon2id, RFC 9106 ------------------------------------------------------------------------------------------------
+
+WORD = 2**64 - 1
+
+
+def mix(v, a, b, c, d):
+    """GB of RFC 9106 section 3.6: BLAKE2b's quarter round with a multiplication in each addition."""
+    for first, second in ((32, 24), (16, 63)):
+        v[a] = (v[a] + v[b] + 2 * (v[a] & 0xFFFFFFFF) * (v[b] & 0xFFFFFFFF)) & WORD
+        x = v[d] ^ v[a]
+        v[d] = (x >> first) | (x << (64 - first)) & WORD
+        v[c] = (v[c] + v[d] + 2 * (v[c] & 0xFFFFFFFF) * (v[d] & 0xFFFFFFFF)) & WORD
+        x = v[b] ^ v[c]
+        v[b] = (x >> second) | (x << (64 - second)) & WORD
+
+
+def permute(block, at):
+    v = [block[i] for i in at]
+    for i in range(4):
+        mix(v, i, 4 + i, 8 + i, 12 + i)
+    for i in range(4):
+        mix(v, i, 4 + (i + 1) % 4, 8 + (i + 2) % 4, 12 + (i + 3) % 4)
+    for i, value in zip(at, v):
+        block[i] = value
+
+
+ROWS = [[16 * row + i for i in range(16)] for row in range(8)]
+COLUMNS = [[16 * row + 2 * column + i for row in range(8) for i in range(2)] for column in range(8)]
+
+
+def compress(x, y):
+    r = [a ^ b for a, b in zip(x, y)]
+    z = r[:]
+    for at in ROWS + COLUMNS:
+        permute(z, at)
+    return [a ^ b for a, b in zip(z, r)]
+
+
+def long_hash(data, length):
+    """H' of RFC 9106 section 3.3."""
+    data = struct.pack("<I", length) + data
+    if length <= 64:
+        return hashlib.blake2b(data, digest_size=length).digest()
+    value, output = hashlib.blake2b(data).digest(), b""
+    while length - len(output) > 64:
+        output += value[:32]
+        rest = length - len(output)
+        value = hashlib.blake2b(value, digest_size=min(64, rest)).digest()
+    return output + value
+
+
+def argon2id(password, salt, secret, associated, memory, passes, lanes, length):
+    h0 = hashlib.blake2b(struct.pack("<6I", lanes, length, memory, passes, 0x13, 2))
+    for field in (password, salt, secret, associated):
+        h0.update(struct.pack("<I", len(field)) + field)
+    h0 = h0.digest()
+    segment = memory // (4 * lanes)
+    columns = 4 * segment
+    zero = [0] * 128
+    b = [[zero] * columns for _ in range(lanes)]
+    for lane in range(lanes):
+        for column in (0, 1):
+            seed = h0 + struct.pack("<2I", column, lane)
+            b[lane][column] = list(struct.unpack("<128Q", long_hash(seed, 1024)))
+
+    for pass_ in range(passes):
+        for slice_ in range(4):
+            for lane in range(lanes):
+                for index in range(segment):
+                    column = slice_ * segment + index
+                    if pass_ == 0 and slice_ < 2 and (index == 0 or index % 128 == 0):
+                        head = [pass_, lane, slice_, lanes * columns, passes, 2, index // 128 + 1]
+                        addresses = compress(zero, compress(zero, head + [0] * 121))
+                    if pass_ == 0 and column < 2:
+                        continue
+                    previous = b[lane][column - 1]
+                    word = addresses[index % 128] if pass_ == 0 and slice_ < 2 else previous[0]
+                    j1, j2 = word & 0xFFFFFFFF, word >> 32
+                    from_lane = lane if pass_ == 0 and slice_ == 0 else j2 % lanes
+                    finished = slice_ * segment if pass_ == 0 else columns - segment
+                    area = finished + (index - 1 if from_lane == lane else -(index == 0))
+                    offset = area - 1 - ((area * (j1 * j1 >> 32)) >> 32)
+                    start = 0 if pass_ == 0 else (slice_ + 1) % 4 * segment
+                    new = compress(previous, b[from_lane][(start + offset) % columns])
+                    if pass_ > 0:
+                        new = [x ^ y for x, y in zip(new, b[lane][column])]
+                    b[lane][column] = new
+
+    last = zero
+    for lane in range(lanes):
+        last = [x ^ y for x, y in zip(last, b[lane][-1])]
+    return long_hash(struct.pack("<128Q", *last), length)
+
+
+def self_test():
+    """RFC 9106 section 5.3."""
+    tag = argon2id(b"\1" * 32, b"\2" * 16, b"\3" * 8, b"\4" * 12, 32, 3, 4, 32)
+    assert tag.hex() == "0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659", tag.hex()
+
+
+# -----------------------------------------------------------------------------------------------------------------------
+
+READERS = {"files": open_file, "wraps": open_wrap, "tails": open_tail, "segments": open_segments, "metas": open_meta_vector}
+
+
+def main(paths):
+    self_test()
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            vectors = json.load(file)
+        for group, reader in READERS.items():
+            for vector in vectors.get(group, []):
+                try:
+                    opened = reader(vector)
+                except Refused as refused:
+                    print(f"{path}: {group}: {vector['name']}: refused: {refused}", file=sys.stderr)
+                    return 1
+                print(json.dumps({"group": group, "name": vector["name"], **opened}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
