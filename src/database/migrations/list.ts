@@ -1,0 +1,4 @@
+/** All migrations, oldest first. A list, not a folder scan: `dist` and the tests load the same. */
+import { Tables } from "./0001-tables.js";
+
+export const MIGRATIONS = [{ name: "0001-tables", class: Tables }];

@@ -1,0 +1,43 @@
+/** One embedded PostgreSQL for the whole run, migrated once into a template that test files copy in milliseconds. */
+import { existsSync } from "node:fs";
+import { chmod, mkdtemp } from "node:fs/promises";
+import { registerHooks } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Embedded } from "../../src/database/embedded.js";
+
+/** What the teardown, which is loaded apart, has to end. */
+export interface TestRun {
+  testDatabase?: { readonly server: Embedded; readonly folder: string };
+}
+
+// Jest's moduleNameMapper does not reach what global set-up imports, so `x.js` has to be told that it is `x.ts` here.
+registerHooks({
+  resolve(specifier, context, next) {
+    if (!specifier.startsWith(".") || !specifier.endsWith(".js")) return next(specifier, context);
+    const source = new URL(specifier.replace(/js$/, "ts"), context.parentURL);
+    return next(existsSync(source) ? fileURLToPath(source) : specifier, context);
+  },
+});
+
+const quiet = { info() {}, warn: console.warn, error: console.error };
+
+export default async function setup(): Promise<void> {
+  const { startEmbedded } = await import("../../src/database/embedded.js");
+  const folder = await mkdtemp(join(tmpdir(), "sv-"));
+  await chmod(folder, 0o711); // or root's stand-in could not pass
+  const server = await startEmbedded({ dataDir: join(folder, "db"), log: quiet, fsync: false });
+  (globalThis as TestRun).testDatabase = { server, folder };
+  process.env["TEST_DATABASE_URL"] = server.url;
+  await createTemplate();
+}
+
+async function createTemplate(): Promise<void> {
+  const { createDatabase, TEMPLATE } = await import("./database.js");
+  const { migrate, openDatabase } = await import("../../src/database/orm.js");
+  const { url } = await createDatabase({ name: TEMPLATE, template: "template0" });
+  const database = await openDatabase({ url, poolSize: 1, log: quiet });
+  await migrate(database, quiet);
+  await database.close(); // PostgreSQL copies only what nobody is connected to
+}
