@@ -1,0 +1,39 @@
+/**
+ * Ends an attempt that takes too long. It settles even if the adapter never does: a hung disk cannot be cancelled,
+ * and what is left of the attempt is then ignored (harmless: every operation of the port is idempotent).
+ */
+import { BucketError } from "../core/errors.js";
+import type { Bucket } from "../core/ports.js";
+import { untilAborted } from "./abort.js";
+import { wrap } from "./wrap.js";
+
+const MIB = 1024 * 1024;
+
+/** Time for one attempt: `baseMs`, and `perMiBMs` for each MiB that may move. */
+export interface DeadlineOptions {
+  readonly baseMs: number;
+  readonly perMiBMs: number;
+}
+
+/** Makes a call `unavailable` when its time is up, and tells the adapter to stop. */
+export function withDeadline(inner: Bucket, { baseMs, perMiBMs }: DeadlineOptions): Bucket {
+  return wrap(inner, async ({ operation, key, maxBytes }, attempt, signal) => {
+    signal?.throwIfAborted();
+    const limitMs = Math.ceil(baseMs + (maxBytes / MIB) * perMiBMs);
+    // By hand, not AbortSignal.any(): the timer ends with the attempt, and so does the hold on a long-lived signal.
+    const stop = new AbortController();
+    const late = () => {
+      const what = [operation, key].filter(Boolean).join(" ");
+      stop.abort(new BucketError("unavailable", `${inner.name}: ${what}: no answer in ${limitMs} ms`));
+    };
+    const cancel = () => stop.abort(signal?.reason);
+    const timer = setTimeout(late, limitMs);
+    signal?.addEventListener("abort", cancel, { once: true });
+    try {
+      return await untilAborted(attempt(stop.signal), stop.signal);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", cancel);
+    }
+  });
+}
