@@ -40,6 +40,7 @@ export const UploadTable = defineEntity({
     parityChunks: p.smallint(),
     floeHeader: p.blob(),
     meta: p.blob(),
+    facts: p.blob(),
     tailBucketId: p.smallint().nullable(),
     tailObjectKey: p.uuid().nullable(),
     tailPlainBytes: p.integer().nullable(),

@@ -24,6 +24,7 @@ export class UploadRows implements UploadStore {
         ...upload.parity,
         floeHeader: Buffer.from(upload.floeHeader),
         meta: Buffer.from(upload.meta),
+        facts: Buffer.from(upload.facts),
         ...upload.terms,
         expiresAt: raw("now() + make_interval(secs => ?)", [upload.ttlSeconds]),
       });
@@ -78,6 +79,7 @@ function toUpload(row: UploadRow): Upload {
     parity: { dataChunks: row.dataChunks, parityChunks: row.parityChunks },
     floeHeader: bytes(row.floeHeader),
     meta: bytes(row.meta),
+    facts: bytes(row.facts),
     tail: toTail(row),
     stage: row.stage,
     createdAt: row.createdAt,

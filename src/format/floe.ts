@@ -8,7 +8,7 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { allocate, concat, readU32, sameBytes, u8, u32, u64, viewOf } from "./bytes.js";
+import { allocate, concat, readU32, release, sameBytes, u8, u32, u64, viewOf } from "./bytes.js";
 import { assert, FormatError } from "./errors.js";
 import { IV_BYTES, openBox, sealBox } from "./gcm.js";
 import { hkdfExpand } from "./hkdf.js";
@@ -103,8 +103,8 @@ export function sealSegments(
   position: number,
   plain: Uint8Array,
   isLast: boolean,
-  ivs?: Uint8Array,
-): Uint8Array {
+  { ivs, into }: { readonly ivs?: Uint8Array; readonly into?: ArrayBuffer } = {},
+): Uint8Array<ArrayBuffer> {
   const { segmentBytes } = message.params;
   const perSegment = segmentBytes - SEGMENT_OVERHEAD_BYTES;
   const count = isLast ? Math.max(1, Math.ceil(plain.length / perSegment)) : plain.length / perSegment;
@@ -114,7 +114,12 @@ export function sealSegments(
   assert(random.length === count * IV_BYTES, "each segment takes an IV of 12 bytes");
 
   const keyAt = segmentKeys(message);
-  const sealed = allocate(plain.length + count * SEGMENT_OVERHEAD_BYTES);
+  const sealedBytes = plain.length + count * SEGMENT_OVERHEAD_BYTES;
+  assert(
+    into === undefined || into.byteLength === sealedBytes,
+    "sealed segments go into memory of their size",
+  );
+  const sealed = into ? new Uint8Array(into) : allocate(sealedBytes);
   for (let i = 0; i < count; i++) {
     const isFinal = isLast && i === count - 1;
     const segment = sealed.subarray(i * segmentBytes, (i + 1) * segmentBytes);
@@ -140,7 +145,7 @@ export function openSegments(
   position: number,
   stored: Uint8Array,
   isLast: boolean,
-): Uint8Array {
+): Uint8Array<ArrayBuffer> {
   const { segmentBytes } = message.params;
   const perSegment = segmentBytes - SEGMENT_OVERHEAD_BYTES;
   const count = Math.ceil(stored.length / segmentBytes);
@@ -161,6 +166,7 @@ export function openSegments(
       hasLength && openBox({ key: keyAt(position + i), aad }, segment.subarray(LENGTH_WORD_BYTES));
     if (!plain) throw new FormatError(`segment ${position + i} is not authentic`);
     opened.set(plain, i * perSegment);
+    release(plain);
   }
   return opened;
 }

@@ -5,6 +5,7 @@
  */
 
 import { createCipheriv, createDecipheriv } from "node:crypto";
+import { release } from "./bytes.js";
 import { assert } from "./errors.js";
 
 export const IV_BYTES = 12;
@@ -26,7 +27,9 @@ export function sealBox({ key, aad }: BoxKey, iv: Uint8Array, plain: Uint8Array,
   const cipher = createCipheriv("aes-256-gcm", key, iv, { authTagLength: TAG_BYTES });
   cipher.setAAD(aad);
   box.set(iv);
-  box.set(cipher.update(plain), IV_BYTES);
+  const sealed = cipher.update(plain);
+  box.set(sealed, IV_BYTES);
+  release(sealed);
   cipher.final(); // GCM is a stream mode: nothing is left to write
   box.set(cipher.getAuthTag(), box.length - TAG_BYTES);
 }

@@ -41,6 +41,11 @@ export function tokenKey(token: Uint8Array, kind: TokenKind): Uint8Array {
   return expand(token, `sv/1/${kind}-key`, TOKEN_KEY_BYTES);
 }
 
+/** The key of an upload's facts (facts.ts). */
+export function factsKey(token: Uint8Array): Uint8Array {
+  return expand(token, "sv/1/upload-facts", TOKEN_KEY_BYTES);
+}
+
 function expand(token: Uint8Array, label: string, length: number): Uint8Array {
   assert(token.length === TOKEN_BYTES, "a token has 32 bytes");
   return hkdfExpand("sha256", token, concat(label), length);

@@ -65,6 +65,7 @@ export function newUpload(change: Partial<NewUpload> = {}): NewUpload {
     parity: { dataChunks: 2, parityChunks: 1 },
     floeHeader: randomBytes(74),
     meta: randomBytes(60),
+    facts: randomBytes(60),
     terms: { expiresInSeconds: null, maxDownloads: null },
     ttlSeconds: 3600,
     ...change,

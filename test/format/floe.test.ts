@@ -83,8 +83,8 @@ describe("sealing and opening", () => {
     const { header, message } = startMessage(KEY, AAD, 64, new Uint8Array(32).fill(1));
     expect(startMessage(KEY, AAD, 64, new Uint8Array(32).fill(1)).header).toEqual(header);
     const ivs = patternOf(24);
-    const sealed = sealSegments(message, 0, patternOf(40), true, ivs);
-    expect(sealSegments(message, 0, patternOf(40), true, ivs)).toEqual(sealed);
+    const sealed = sealSegments(message, 0, patternOf(40), true, { ivs });
+    expect(sealSegments(message, 0, patternOf(40), true, { ivs })).toEqual(sealed);
     expect(Buffer.concat([sealed.subarray(4, 16), sealed.subarray(68, 80)])).toEqual(Buffer.from(ivs));
   });
 
@@ -206,7 +206,11 @@ describe("a caller's mistakes are bugs, not bad bytes", () => {
   test.each([
     ["a short segment that is not last", () => sealSegments(message, 0, patternOf(31), false)],
     ["no segment at all", () => sealSegments(message, 0, new Uint8Array(), false)],
-    ["too few IVs", () => sealSegments(message, 0, patternOf(64), false, new Uint8Array(12))],
+    ["too few IVs", () => sealSegments(message, 0, patternOf(64), false, { ivs: new Uint8Array(12) })],
+    [
+      "memory of another size",
+      () => sealSegments(message, 0, patternOf(32), false, { into: new ArrayBuffer(65) }),
+    ],
     ["a negative position", () => sealSegments(message, -1, patternOf(32), false)],
     ["a fraction of a position", () => sealSegments(message, 0.5, patternOf(32), false)],
     ["a position past 2^40", () => sealSegments(message, 2 ** 40 - 1, patternOf(64), false)],

@@ -143,7 +143,7 @@ describe("our reader opens, and our writer writes again,", () => {
       const plain = opened.subarray(i * per, (i + 1) * per);
       const position = i * segmentsPerChunk(layout);
       const ivs = ivsOf(object, layout.segmentBytes);
-      const again = sealSegments(message, position, plain, i === objects.length - 1, ivs);
+      const again = sealSegments(message, position, plain, i === objects.length - 1, { ivs });
       expect(Buffer.compare(again, object)).toBe(0);
     }
 
@@ -196,7 +196,7 @@ describe("our reader opens, and our writer writes again,", () => {
     const opened = openSegments(message, vector.position, stored, vector.isLast);
     expectPattern(opened, vector.plain);
     const ivs = ivsOf(stored, message.params.segmentBytes);
-    expect(hex(sealSegments(message, vector.position, opened, vector.isLast, ivs))).toBe(vector.stored);
+    expect(hex(sealSegments(message, vector.position, opened, vector.isLast, { ivs }))).toBe(vector.stored);
   });
 
   test.each(metas)("the metadata: $name", vector => {

@@ -41,6 +41,7 @@ const UPLOADS = `
     parity_chunks       smallint not null check (parity_chunks >= 0),
     floe_header         bytea not null,
     meta                bytea not null,
+    facts               bytea not null,
     tail_bucket_id      smallint,
     tail_object_key     uuid,
     tail_plain_bytes    int check (tail_plain_bytes > 0),

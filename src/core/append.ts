@@ -1,0 +1,290 @@
+/**
+ * The one append path. Bytes come in, whole chunks are sealed and scattered a few at a time while more arrive, and the
+ * offset follows the contiguous prefix that is durable, in batches. Whatever ends the stream, what came before it is
+ * kept: the rest that makes no whole chunk becomes the tail.
+ *
+ *     source → [ chunk buffer ] → seal → scatter ─┐
+ *                     │           seal → scatter ─┼→ commit (chunks, offset)
+ *                     └─ at the end: tail ────────┘
+ */
+import { resumeMessage } from "../format/floe.js";
+import type { FloeMessage } from "../format/floe.js";
+import { bodyAad, bodyKey } from "../format/keys.js";
+import { plainBytesPerChunk, segmentsPerChunk } from "../format/layout.js";
+import type { Budget, Share } from "./budget.js";
+import type { BucketSet } from "./bucket-set.js";
+import { Commits } from "./commits.js";
+import { VaultError } from "./errors.js";
+import type { Tail, Upload } from "./model.js";
+import type { Random } from "./placement.js";
+import type { ChunkMap, Sealer } from "./ports.js";
+import { Scatter } from "./scatter.js";
+import { loadTail, storeTail } from "./tail.js";
+
+/** Bytes of one upload that may be on their way to the buckets at once, and how many chunks at most. */
+const WINDOW_BYTES = 8 * 1024 * 1024;
+const MAX_WINDOW_CHUNKS = 16;
+/** While less than this part of the memory is free, uploads make do with a quarter of their window. */
+const PLENTY = 3 / 4;
+export interface AppendDeps {
+  readonly buckets: BucketSet;
+  readonly chunkMap: ChunkMap;
+  readonly sealer: Sealer;
+  readonly budget: Budget;
+  readonly random: Random;
+  readonly uploadTtlSeconds: number;
+  readonly maxUploadBytes: number;
+}
+
+export interface AppendRequest {
+  /** Under the lease that this append has taken. */
+  readonly upload: Upload;
+  readonly dek: Uint8Array;
+  readonly source: AsyncIterable<Uint8Array>;
+  /**
+   * What says that the last byte has come: the declared length, or the source itself (a multipart part that was
+   * closed by its boundary). Never the end of a plain request body: a dropped connection ends like a finished one.
+   */
+  readonly lastByte: "by-length" | "by-source";
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Called when the source has ended well, before anything of it is committed; what it throws refuses every byte of this
+   * append. Where it is given, an append is all or nothing, a source that breaks included.
+   */
+  readonly verify?: (() => void) | undefined;
+}
+
+/** Appends and returns the offset that is durable afterwards. Throws what ended the source, after keeping what came. */
+export async function append(deps: AppendDeps, request: AppendRequest): Promise<number> {
+  const writer = new Writer(deps, request);
+  await writer.open();
+  return writer.run();
+}
+
+class Writer {
+  readonly #upload: Upload;
+  readonly #chunkPlainBytes: number;
+  readonly #message: FloeMessage;
+  readonly #scatter: Scatter;
+
+  readonly #commits: Commits;
+
+  /** Bytes received, durable or not. */
+  #received: number;
+  #buffer: Uint8Array | undefined;
+  #filled = 0;
+  #share: Share | undefined;
+  #nextToSeal: number;
+  readonly #underWay = new Set<Promise<void>>();
+  /** Fires when going on is pointless: a chunk or a commit failed, or memory is wanted elsewhere. */
+  readonly #stop = new AbortController();
+  #failure: unknown;
+
+  constructor(
+    private readonly deps: AppendDeps,
+    private readonly request: AppendRequest,
+  ) {
+    const { upload, dek } = request;
+    this.#upload = upload;
+    this.#chunkPlainBytes = plainBytesPerChunk(upload.layout);
+    this.#message = resumeMessage(bodyKey(dek), bodyAad(upload.id), upload.floeHeader);
+    this.#received = upload.offset;
+    const firstChunkIndex = (upload.offset - tailBytes(upload)) / this.#chunkPlainBytes;
+    if (!Number.isInteger(firstChunkIndex)) {
+      throw new VaultError("INTERNAL", `upload ${upload.id}: offset and tail do not meet at a chunk border`);
+    }
+    this.#nextToSeal = firstChunkIndex;
+    this.#scatter = new Scatter(deps.buckets, deps.chunkMap, upload, firstChunkIndex, deps.random);
+    this.#commits = new Commits({
+      chunkMap: deps.chunkMap,
+      upload,
+      firstChunkIndex,
+      chunkPlainBytes: this.#chunkPlainBytes,
+      ttlSeconds: deps.uploadTtlSeconds,
+      onFailure: error => this.#fail(error),
+      isHeld: request.verify !== undefined,
+    });
+  }
+
+  async open(): Promise<void> {
+    const [tail] = await Promise.all([
+      loadTail(this.deps, this.#upload, this.request.dek),
+      this.#scatter.open(),
+    ]);
+    await this.#fill(tail);
+  }
+
+  async run(): Promise<number> {
+    let ending: unknown;
+    try {
+      await this.#consume();
+      this.request.verify?.();
+    } catch (error) {
+      ending = error;
+      if (this.request.verify) this.#fail(error);
+    }
+    try {
+      await this.#close(this.#isComplete(ending));
+    } catch (error) {
+      ending ??= error;
+    } finally {
+      this.#share?.release();
+    }
+    if (ending !== undefined) throw ending;
+    return this.#commits.offset;
+  }
+
+  #isComplete(ending: unknown): boolean {
+    const { length } = this.#upload;
+    if (length !== null) return this.#received === length;
+    return this.request.lastByte === "by-source" && ending === undefined;
+  }
+
+  async #consume(): Promise<void> {
+    const signals = this.request.signal ? [this.request.signal, this.#stop.signal] : [this.#stop.signal];
+    const signal = AbortSignal.any(signals);
+    const iterator = this.request.source[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        this.#share?.idle(() => this.#stop.abort(tooSlowForMemory()));
+        const next = await nextUnlessAborted(iterator, signal);
+        this.#share?.busy();
+        if (next.done) return;
+        this.#checkLength(next.value.length);
+        this.#received += next.value.length;
+        await this.#fill(next.value);
+      }
+    } finally {
+      // Not awaited: a source that never yields again never returns either.
+      void Promise.resolve(iterator.return?.()).catch(() => {});
+    }
+  }
+
+  #checkLength(bytes: number): void {
+    const after = this.#received + bytes;
+    const { id, length } = this.#upload;
+    const { maxUploadBytes } = this.deps;
+    if (length !== null && after > length) {
+      const message = `upload ${id}: ${after} bytes, ${length} declared`;
+      throw new VaultError("LENGTH_EXCEEDED", message, { facts: { max: length } });
+    }
+    if (after > maxUploadBytes) {
+      const message = `upload ${id}: more than ${maxUploadBytes} bytes`;
+      throw new VaultError("FILE_TOO_LARGE", message, { facts: { max: maxUploadBytes } });
+    }
+  }
+
+  /** Copies `piece` into chunk buffers and seals those that are full and known not to be the last. */
+  async #fill(piece: Uint8Array): Promise<void> {
+    for (let from = 0; from < piece.length; ) {
+      if (this.#filled === this.#chunkPlainBytes) await this.#seal(false);
+      this.#buffer ??= await this.#newBuffer();
+      const taken = piece.subarray(from, from + this.#chunkPlainBytes - this.#filled);
+      this.#buffer.set(taken, this.#filled);
+      this.#filled += taken.length;
+      from += taken.length;
+    }
+    const { length } = this.#upload;
+    const isMoreDeclared = length !== null && this.#received < length;
+    if (this.#filled === this.#chunkPlainBytes && isMoreDeclared) await this.#seal(false);
+  }
+
+  async #newBuffer(): Promise<Uint8Array> {
+    // Twice: a chunk is in memory plain and sealed at once.
+    this.#share = await this.deps.budget.acquire(2 * this.#upload.layout.chunkBytes, this.request.signal);
+    return this.deps.sealer.buffer(this.#chunkPlainBytes);
+  }
+
+  #windowChunks(): number {
+    const { budget } = this.deps;
+    const windowBytes = budget.free > budget.total * PLENTY ? WINDOW_BYTES : WINDOW_BYTES / 4;
+    const chunks = Math.floor(windowBytes / this.#upload.layout.chunkBytes);
+    return Math.min(MAX_WINDOW_CHUNKS, Math.max(1, chunks));
+  }
+
+  /** Sends the buffered chunk on its way; waits only while the window is full. */
+  async #seal(isLast: boolean): Promise<void> {
+    while (this.#underWay.size >= this.#windowChunks()) await Promise.race(this.#underWay);
+    if (this.#failure !== undefined) throw this.#failure;
+    const plain = (this.#buffer ?? new Uint8Array()).subarray(0, this.#filled);
+    const share = this.#share;
+    this.#buffer = this.#share = undefined;
+    this.#filled = 0;
+    const storing = this.#store(this.#nextToSeal++, plain, isLast)
+      .catch(error => this.#fail(error))
+      .finally(() => {
+        share?.release();
+        this.#underWay.delete(storing);
+      });
+    this.#underWay.add(storing);
+  }
+
+  async #store(chunkIndex: number, plain: Uint8Array, isLast: boolean): Promise<void> {
+    const plainBytes = plain.length; // read before the sealer takes the buffer
+    const position = chunkIndex * segmentsPerChunk(this.#upload.layout);
+    const { bytes, digest } = await this.deps.sealer.seal(this.#message, position, plain, isLast);
+    const storedBytes = bytes.length;
+    const ref = await this.#scatter.store(chunkIndex, bytes);
+    this.deps.sealer.recycle(bytes);
+    const { dataChunks } = this.#upload.parity;
+    const stripe = Math.floor(chunkIndex / dataChunks);
+    const record = { ...ref, stripe, shard: chunkIndex % dataChunks, storedBytes, digest };
+    this.#commits.add(chunkIndex, { record, plainBytes });
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+    this.#stop.abort(error);
+  }
+
+  /** Ends the append: the last chunk if that is what the buffer holds, else the tail; then everything is committed. */
+  async #close(isComplete: boolean): Promise<void> {
+    let tail: Tail | null = null;
+    try {
+      if (isComplete) await this.#seal(true);
+      else if (this.#failure === undefined) tail = await this.#keepTail();
+    } catch (error) {
+      this.#fail(error);
+    }
+    await Promise.all(this.#underWay);
+    await this.#commits.settle();
+    if (this.#failure !== undefined) {
+      if (!this.request.verify) await this.#commits.commit(null); // what came before the failure
+      throw this.#failure;
+    }
+    const length = isComplete && this.#upload.length === null ? this.#received : null;
+    await this.#commits.commit(tail || length !== null ? { tail, length } : null);
+  }
+
+  /** Keeps what makes no whole chunk, unless nobody could go on from it: a gap before it, or a source that is gone. */
+  async #keepTail(): Promise<Tail | null> {
+    const isNew = this.#received > this.#upload.offset;
+    if (!this.#buffer || this.#filled === 0 || !isNew || this.request.lastByte === "by-source") return null;
+    const start = this.#nextToSeal * this.#chunkPlainBytes;
+    const deps = { scatter: this.#scatter, sealer: this.deps.sealer };
+    return storeTail(deps, this.#upload, this.request.dek, start, this.#buffer.subarray(0, this.#filled));
+  }
+}
+
+function tailBytes(upload: Upload): number {
+  return upload.tail?.plainBytes ?? 0;
+}
+
+/** The iterator's next, or the signal's reason. (Promise.race would keep every piece alive until the signal fires.) */
+function nextUnlessAborted<T>(iterator: AsyncIterator<T>, signal: AbortSignal): Promise<IteratorResult<T>> {
+  const { promise, resolve, reject } = Promise.withResolvers<IteratorResult<T>>();
+  if (signal.aborted) return Promise.reject(signal.reason);
+  const onAbort = () => reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  iterator
+    .next()
+    .then(resolve, reject)
+    .finally(() => signal.removeEventListener("abort", onAbort));
+  return promise;
+}
+
+function tooSlowForMemory(): VaultError {
+  return new VaultError("SLOW_CLIENT", "memory is short and this client sends too slowly", {
+    retryAfterSeconds: 10,
+  });
+}

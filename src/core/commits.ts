@@ -1,0 +1,113 @@
+/**
+ * The commits of one append: chunks are stored in any order, and become durable in order, a few to a transaction. One
+ * commit at a time, each a compare-and-swap on lease and offset.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { VaultError } from "./errors.js";
+import type { ChunkRecord, Tail, Upload } from "./model.js";
+import type { ChunkMap } from "./ports.js";
+
+/** A commit waits for this many chunks, or this long after the first: never one transaction per chunk when fast. */
+const COMMIT_CHUNKS = 8;
+const COMMIT_DELAY_MS = 200;
+
+/** A chunk whose object is stored but which no row names yet. */
+export interface StoredChunk {
+  readonly record: ChunkRecord;
+  readonly plainBytes: number;
+}
+
+interface CommitsOptions {
+  readonly chunkMap: ChunkMap;
+  readonly upload: Upload;
+  readonly firstChunkIndex: number;
+  /** Plain bytes of every chunk but the last. */
+  readonly chunkPlainBytes: number;
+  readonly ttlSeconds: number;
+  /** Told of a commit that failed in the background. */
+  readonly onFailure: (error: unknown) => void;
+  /** True: nothing is committed in the background, only by {@link Commits.commit}. */
+  readonly isHeld: boolean;
+}
+
+export class Commits {
+  #offset: number;
+  #next: number;
+  readonly #stored = new Map<number, StoredChunk>();
+  #queue: Promise<void> = Promise.resolve();
+  #isDue = false;
+  /** Fires when nothing more will come, so that no commit waits for more. */
+  readonly #closing = new AbortController();
+
+  constructor(private readonly options: CommitsOptions) {
+    this.#offset = options.upload.offset;
+    this.#next = options.firstChunkIndex;
+  }
+
+  /** What is durable. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Takes a stored chunk and sees to it that it is committed soon. */
+  add(chunkIndex: number, chunk: StoredChunk): void {
+    this.#stored.set(chunkIndex, chunk);
+    if (this.options.isHeld || this.#isDue || !this.#stored.has(this.#next)) return;
+    this.#isDue = true;
+    const delayMs = this.#stored.size >= COMMIT_CHUNKS ? 0 : COMMIT_DELAY_MS;
+    this.#queue = this.#queue
+      .then(() => sleep(delayMs, undefined, { signal: this.#closing.signal }).catch(() => {}))
+      .then(() => {
+        this.#isDue = false;
+        return this.commit(null);
+      })
+      .catch(this.options.onFailure);
+  }
+
+  /** Ends the waiting: resolves when no commit is due or under way. To be called when every chunk has been added. */
+  async settle(): Promise<void> {
+    this.#closing.abort();
+    await this.#queue;
+  }
+
+  /**
+   * Makes durable what is stored without a gap and, with `end`, the tail after it or the length of the whole. Throws
+   * UPLOAD_TAKEN_OVER when another writer holds the upload; then nothing was changed.
+   */
+  async commit(end: { tail: Tail | null; length: number | null } | null): Promise<void> {
+    const { upload, chunkMap, chunkPlainBytes, ttlSeconds } = this.options;
+    const batch = this.#contiguous();
+    if (batch.length === 0 && !end) return;
+    const tail = end?.tail ?? null;
+    const chunksEnd = batch.reduce((sum, { plainBytes }) => sum + plainBytes, this.#next * chunkPlainBytes);
+    const toOffset = batch.length > 0 || tail ? chunksEnd + (tail?.plainBytes ?? 0) : this.#offset;
+    const isCommitted = await chunkMap.commit({
+      uploadId: upload.id,
+      lease: upload.lease,
+      fromOffset: this.#offset,
+      toOffset,
+      chunks: batch.map(({ record }) => record),
+      tail,
+      length: end?.length ?? null,
+      ttlSeconds,
+    });
+    if (!isCommitted) {
+      throw new VaultError("UPLOAD_TAKEN_OVER", `upload ${upload.id}: lease ${upload.lease} is over`);
+    }
+    // Only now: after a failed commit the next one must not skip what this one did not write.
+    for (let i = 0; i < batch.length; i++) this.#stored.delete(this.#next++);
+    this.#offset = toOffset;
+  }
+
+  #contiguous(): StoredChunk[] {
+    const batch: StoredChunk[] = [];
+    for (
+      let chunk = this.#stored.get(this.#next);
+      chunk;
+      chunk = this.#stored.get(this.#next + batch.length)
+    ) {
+      batch.push(chunk);
+    }
+    return batch;
+  }
+}

@@ -1,0 +1,111 @@
+/** Secure download links: a password opens the file once, and leaves a token that opens it for a while. */
+import type { FileMeta } from "../format/meta.js";
+import { openMeta } from "../format/meta.js";
+import { newToken, parseToken, tokenId, tokenKey } from "../format/token.js";
+import { decodeLinkParams, encodeLinkParams, unwrapDek, wrapDek, wrapParams } from "../format/wrap.js";
+import { VaultError } from "./errors.js";
+import type { Files } from "./files.js";
+import { unlockedMeta } from "./files.js";
+import type { Caller, Grant, StoredFile } from "./model.js";
+import type { Passwords } from "./passwords.js";
+import { assertSeal } from "./passwords.js";
+import type { Clock, FileStore, GrantStore } from "./ports.js";
+import { checkSeconds, checkUses } from "./terms.js";
+
+/** A link that lives longer than this is a share, and a password is the better way to have one. */
+const MAX_LINK_SECONDS = 7 * 24 * 3600;
+
+interface LinksDeps {
+  readonly files: Files;
+  readonly fileStore: FileStore;
+  readonly grants: GrantStore;
+  readonly passwords: Passwords;
+  readonly clock: Clock;
+  readonly defaultTtlSeconds: number;
+}
+
+export interface LinkRequest {
+  readonly hash: string;
+  readonly password: string;
+  readonly expiresInSeconds: number | null;
+  readonly maxUses: number | null;
+}
+
+/** A new link. The token is shown this once; the database holds neither it nor anything it could be made from. */
+export interface NewLink {
+  readonly grant: Grant;
+  readonly token: string;
+  readonly file: StoredFile;
+  readonly meta: FileMeta;
+}
+
+/** What a link opens. */
+export interface OpenLink {
+  readonly grant: Grant;
+  readonly file: StoredFile;
+  readonly meta: FileMeta;
+  readonly dek: Uint8Array;
+}
+
+export class Links {
+  constructor(private readonly deps: LinksDeps) {}
+
+  /** Throws what {@link Files.require} and {@link Passwords.open} throw, and EXPIRY_OUT_OF_RANGE. */
+  async create(request: LinkRequest, caller: Caller): Promise<NewLink> {
+    checkSeconds(request.expiresInSeconds, MAX_LINK_SECONDS);
+    checkUses(request.maxUses, "max_uses");
+    const file = await this.deps.files.require(request.hash);
+    const dek = await this.deps.passwords.open(file, request.password, caller);
+    const token = newToken();
+    const tokenBytes = bytesOf(token);
+    const ttlSeconds = request.expiresInSeconds ?? this.deps.defaultTtlSeconds;
+    const notAfter = Math.floor((await this.deps.clock.now()).getTime() / 1000) + ttlSeconds;
+    const params = encodeLinkParams({ notAfter, maxUses: request.maxUses ?? 0 });
+    const grant = await this.deps.grants.add({
+      id: tokenId(tokenBytes, "link"),
+      fileId: file.id,
+      kind: "link",
+      wrap: wrapDek({ kind: "link", params, ikm: tokenKey(tokenBytes, "link"), fileId: file.id, dek }),
+      expiresAt: new Date(notAfter * 1000),
+      maxUses: request.maxUses,
+    });
+    return { grant, token, file, meta: unlockedMeta(file, dek) };
+  }
+
+  /** What the token opens. Throws NOT_FOUND, LINK_EXPIRED (also revoked), FILE_GONE. */
+  async resolve(token: string): Promise<OpenLink> {
+    const bytes = bytesOf(token);
+    const grant = await this.deps.grants.find({ id: tokenId(bytes, "link"), kind: "link" });
+    if (!grant) throw new VaultError("NOT_FOUND", "no link has this token");
+    if (grant.isExpired || grant.revokedAt) throw new VaultError("LINK_EXPIRED", "the link is over");
+    assertTerms(grant);
+    const file = await this.deps.fileStore.find({ id: grant.fileId });
+    if (!file?.meta) throw new VaultError("FILE_GONE", `file ${grant.fileId} is gone`);
+    const dek = unwrapDek({
+      kind: "link",
+      record: grant.wrap,
+      ikm: tokenKey(bytes, "link"),
+      fileId: file.id,
+    });
+    if (!dek) throw new VaultError("NOT_FOUND", "the link's wrap is not for this token");
+    assertSeal(file, dek);
+    return { grant, file, dek, meta: openMeta(dek, file.id, file.meta) };
+  }
+}
+
+/** Expiry and uses are authenticated with the wrap: columns that say otherwise were tampered with. */
+function assertTerms(grant: Grant): void {
+  const { notAfter, maxUses } = decodeLinkParams(wrapParams(grant.wrap, "link"));
+  if (grant.expiresAt?.getTime() !== notAfter * 1000 || (grant.maxUses ?? 0) !== maxUses) {
+    throw new VaultError(
+      "LINK_EXPIRED",
+      `the link's row of file ${grant.fileId} does not agree with its wrap`,
+    );
+  }
+}
+
+function bytesOf(token: string): Uint8Array {
+  const bytes = parseToken(token);
+  if (!bytes) throw new VaultError("NOT_FOUND", "malformed link token");
+  return bytes;
+}

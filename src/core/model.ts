@@ -1,0 +1,139 @@
+/** The words of the program as data: what core passes around and the stores keep. All of it is read-only. */
+import type { FileId } from "../format/id.js";
+import type { Layout } from "../format/layout.js";
+
+/** A bucket's number in the chunk map; its name is in the `buckets` table. */
+export type BucketId = number;
+
+/** An object's name in its bucket: 32 lower-case hex digits, random, so that it says nothing of the file. */
+export type ObjectKey = string;
+
+/** Where one object lies. */
+export interface ObjectRef {
+  readonly bucketId: BucketId;
+  readonly objectKey: ObjectKey;
+}
+
+/** `dataChunks` (k) and `parityChunks` (m) of a full stripe. */
+export interface ParityProfile {
+  readonly dataChunks: number;
+  readonly parityChunks: number;
+}
+
+/** One row of the chunk map. Data chunk number = stripe · k + shard while shard < k. */
+export interface ChunkRecord extends ObjectRef {
+  readonly stripe: number;
+  readonly shard: number;
+  readonly storedBytes: number;
+  /** SHA-256 of the stored object. */
+  readonly digest: Uint8Array;
+}
+
+/** The durable bytes after the last whole chunk of an open upload: one object, a FLOE message of its own. */
+export interface Tail extends ObjectRef {
+  readonly plainBytes: number;
+}
+
+export type UploadStage = "receiving" | "finished" | "failed" | "abandoned" | "expired";
+
+/** A file still arriving. Its id becomes the file's id. */
+export interface Upload {
+  readonly id: FileId;
+  /** Rises with every writer that takes over; a commit under an older number fails. */
+  readonly lease: number;
+  /** Plain bytes that are durable. */
+  readonly offset: number;
+  /** Declared plain length; null while the client has not told it. */
+  readonly length: number | null;
+  readonly layout: Layout;
+  readonly parity: ParityProfile;
+  /** FLOE header of the body: drawn when the upload begins, so that any writer can go on. */
+  readonly floeHeader: Uint8Array;
+  /** Sealed {@link FileMeta}. */
+  readonly meta: Uint8Array;
+  /** Sealed {@link UploadFacts}. */
+  readonly facts: Uint8Array;
+  readonly tail: Tail | null;
+  readonly stage: UploadStage;
+  readonly createdAt: Date;
+  readonly expiresAt: Date;
+  /** By the database's clock. */
+  readonly isExpired: boolean;
+  /** What the file is to have once finished. */
+  readonly terms: FileTerms;
+  /** Hash of the file that came of it. */
+  readonly hash: string | null;
+}
+
+/** How long and how often a file may be had; null: without limit. */
+export interface FileTerms {
+  readonly expiresInSeconds: number | null;
+  readonly maxDownloads: number | null;
+}
+
+export type GrantKind = "password" | "link" | "upload";
+
+/** A row that lets its holder open a file or continue an upload. */
+export interface Grant {
+  /** 16 bytes; for links and uploads derived from the token, for passwords random. */
+  readonly id: Uint8Array;
+  readonly fileId: FileId;
+  readonly kind: GrantKind;
+  /** The DEK, wrapped (design §3). */
+  readonly wrap: Uint8Array;
+  readonly createdAt: Date;
+  readonly expiresAt: Date | null;
+  readonly isExpired: boolean;
+  readonly maxUses: number | null;
+  readonly useCount: number;
+  readonly revokedAt: Date | null;
+}
+
+/** `available`: whole · `degraded`: being rebuilt · `unavailable`: beyond its parity · `gone`: shredded. */
+export type FileStatus = "available" | "degraded" | "unavailable" | "gone";
+
+/** A finished, immutable upload. */
+export interface StoredFile {
+  readonly id: FileId;
+  /** 64 hex digits: SHA-256 over `core`. */
+  readonly hash: string;
+  /** The encoded core (format/core.ts): layout, length, FLOE header, commitment, root. */
+  readonly core: Uint8Array;
+  /** HMAC of the core under the DEK. */
+  readonly seal: Uint8Array;
+  /** Sealed {@link FileMeta}; null once shredded. */
+  readonly meta: Uint8Array | null;
+  readonly plainBytes: number;
+  readonly parity: ParityProfile;
+  readonly status: FileStatus;
+  readonly createdAt: Date;
+  readonly expiresAt: Date | null;
+  readonly maxDownloads: number | null;
+  readonly downloadCount: number;
+  readonly retainUntil: Date | null;
+  /** By the database's clock: it cannot be deleted yet. */
+  readonly isRetained: boolean;
+}
+
+export type BucketState = "active" | "read_only" | "draining" | "disabled";
+export type BucketProvider = "gcs" | "disk" | "memory";
+
+/** What is known of a bucket beside its content. */
+export interface BucketRecord {
+  readonly id: BucketId;
+  /** As configured, without options: `gs://name`, `file:///path`. */
+  readonly name: string;
+  readonly provider: BucketProvider;
+  readonly region: string | null;
+  readonly state: BucketState;
+  /** Relative share of new chunks. */
+  readonly weight: number;
+}
+
+/** Who asks. */
+export interface Caller {
+  /** Network address, for limits; IPv6 is cut to its /64. */
+  readonly address: string;
+  readonly roles: ReadonlySet<"uploader" | "admin">;
+  readonly name: string | null;
+}

@@ -1,0 +1,273 @@
+/**
+ * Everything the program needs from the world, in the order in which a byte meets it. Adapters implement these and
+ * make **one attempt**; retry, limits, deadlines and metrics are wrappers of the same type (`buckets/open.ts`).
+ * Times come from the database's clock alone, so replicas with skewed clocks agree about what has expired.
+ */
+import type { FloeMessage } from "../format/floe.js";
+import type { FileId } from "../format/id.js";
+import type {
+  BucketId,
+  BucketRecord,
+  BucketState,
+  ChunkRecord,
+  FileStatus,
+  FileTerms,
+  Grant,
+  GrantKind,
+  ObjectKey,
+  ObjectRef,
+  StoredFile,
+  Tail,
+  Upload,
+  UploadStage,
+} from "./model.js";
+
+// ------------------------------------------------------------------ buckets
+
+/** First and last byte, both inclusive, as in HTTP. */
+export interface ByteRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** One container at a provider. Failures are {@link BucketError}s; an aborted `signal` rejects with its reason. */
+export interface Bucket {
+  /** As configured, without options: `gs://name`, `file:///path`. */
+  readonly name: string;
+
+  /**
+   * Creates `key`. Resolves only once the object is durable. Idempotent for equal bytes, so that a put whose answer
+   * was lost can be made again; a key that holds other bytes is a `conflict` and stays as it was.
+   */
+  put(key: ObjectKey, bytes: Uint8Array, signal?: AbortSignal): Promise<void>;
+
+  /**
+   * Reads the object or exactly `range` of it; null if there is no such object. An object shorter than the range
+   * gives the bytes there are: the caller authenticates what it gets.
+   */
+  get(key: ObjectKey, range?: ByteRange, signal?: AbortSignal): Promise<Uint8Array | null>;
+
+  /** Removes the object. Idempotent: a missing one is success. */
+  delete(key: ObjectKey, signal?: AbortSignal): Promise<void>;
+
+  /** The keys after `after` in byte order, at most 1,000 of them; an empty page is the end. */
+  list(after: ObjectKey | null, signal?: AbortSignal): Promise<readonly ObjectKey[]>;
+}
+
+/** The `buckets` table. */
+export interface BucketDirectory {
+  /** Gives every configured bucket a row (a new one is active, weight 1) and returns all rows. Idempotent. */
+  register(
+    buckets: readonly Pick<BucketRecord, "name" | "provider" | "region">[],
+  ): Promise<readonly BucketRecord[]>;
+  list(): Promise<readonly BucketRecord[]>;
+  update(id: BucketId, change: { state?: BucketState; weight?: number }): Promise<BucketRecord | null>;
+}
+
+// ------------------------------------------------------------------ sealing
+
+/** A sealed chunk and its SHA-256. */
+export interface SealedChunk {
+  readonly bytes: Uint8Array;
+  readonly digest: Uint8Array;
+}
+
+/** `format/floe` off the event loop. Takes ownership of the buffers it is given (they may be detached). */
+export interface Sealer {
+  /** Memory of `bytes` to fill and give to {@link seal}; what is not written holds anything. */
+  buffer(bytes: number): Uint8Array;
+  seal(message: FloeMessage, position: number, plain: Uint8Array, isLast: boolean): Promise<SealedChunk>;
+  /** Rejects with a FormatError when `stored` is not authentic. */
+  open(message: FloeMessage, position: number, stored: Uint8Array, isLast: boolean): Promise<Uint8Array>;
+  /** Takes a sealed chunk's memory back, once nobody reads it any more. */
+  recycle(bytes: Uint8Array): void;
+}
+
+// ------------------------------------------------------------------ uploads
+
+/** The columns an upload begins with; the database adds times from its own clock. */
+export interface NewUpload
+  extends Pick<Upload, "id" | "length" | "layout" | "parity" | "floeHeader" | "meta" | "facts" | "terms"> {
+  /** HKDF of the token: the handle under which {@link UploadStore.find} finds it. */
+  readonly tokenId: Uint8Array;
+  readonly ttlSeconds: number;
+}
+
+/** A grant as it is written; `expiresAt` is made by the caller with {@link Clock.now}. */
+export type NewGrant = Pick<Grant, "id" | "fileId" | "kind" | "wrap" | "expiresAt" | "maxUses">;
+
+/** Open uploads. */
+export interface UploadStore {
+  /** Writes the upload and its first grants in one transaction. */
+  create(upload: NewUpload, grants: readonly NewGrant[]): Promise<Upload>;
+  find(tokenId: Uint8Array): Promise<Upload | null>;
+  /**
+   * Takes the upload over: raises its lease by one if it is receiving, not expired and stands at `offset`, and, where
+   * `length` is given and the upload has none yet, declares it. Null if any of that does not hold.
+   */
+  lease(id: FileId, at: { offset: number; length?: number }): Promise<Upload | null>;
+  /**
+   * Ends a receiving upload without a file: sets `stage`, deletes all its grants, and turns its chunk rows and tail
+   * into dead objects for the sweep, in one transaction. False if it was not receiving.
+   */
+  end(id: FileId, stage: Exclude<UploadStage, "receiving" | "finished">): Promise<boolean>;
+}
+
+/** What one transaction of an append makes durable. */
+export interface Commit {
+  readonly uploadId: FileId;
+  readonly lease: number;
+  readonly fromOffset: number;
+  readonly toOffset: number;
+  readonly chunks: readonly ChunkRecord[];
+  /** The tail from now on. The one it replaces becomes a dead object. */
+  readonly tail: Tail | null;
+  /** Declares the length, when the last byte has come and none was declared. */
+  readonly length: number | null;
+  /** The upload lives this much longer. */
+  readonly ttlSeconds: number;
+}
+
+/** Which object in which bucket is which chunk of which file. */
+export interface ChunkMap {
+  /**
+   * Records objects as *pending* before their bytes are put, so that a crash leaves no object nobody knows of.
+   * They stay pending until {@link commit} names them or {@link DeadObjects} finds them dead.
+   */
+  reserve(uploadId: FileId, lease: number, objects: readonly ObjectRef[]): Promise<void>;
+  /**
+   * Compare-and-swap: only if the upload is receiving, holds `lease` and stands at `fromOffset` does it insert the
+   * chunk rows, clear their pending rows (each must be there), move the offset and swap the tail. All or nothing.
+   * False: another writer has taken over, or the upload has ended.
+   */
+  commit(commit: Commit): Promise<boolean>;
+  /** Chunk rows in (stripe, shard) order, those of stripes `fromStripe` … `toStripe` inclusive. */
+  chunks(fileId: FileId, fromStripe: number, toStripe: number): Promise<readonly ChunkRecord[]>;
+}
+
+/** What makes a file of a complete upload. */
+export interface Finish {
+  readonly uploadId: FileId;
+  readonly lease: number;
+  readonly file: Pick<StoredFile, "id" | "hash" | "core" | "seal" | "meta" | "plainBytes" | "parity">;
+  readonly terms: FileTerms;
+  /** The password grant, where it was not written when the upload began. */
+  readonly grant: NewGrant | null;
+}
+
+// ------------------------------------------------------------------ files
+
+/** Finished files. */
+export interface FileStore {
+  /**
+   * Writes the file, deletes the upload grant and marks the upload finished with the file's hash, in one transaction,
+   * if the upload is receiving and holds the lease. Null otherwise. A file without a password grant is refused.
+   */
+  finish(finish: Finish): Promise<StoredFile | null>;
+  find(by: { hash: string } | { id: FileId }): Promise<StoredFile | null>;
+  /**
+   * Counts one download if the file's limit allows one more and it is neither gone nor expired. Exact under
+   * concurrency. False: none left.
+   */
+  countDownload(id: FileId): Promise<boolean>;
+  /**
+   * Shreds: deletes every grant and the sealed meta and sets the status to gone, in one transaction; then turns the
+   * chunk rows into dead objects in batches. Idempotent, and resumes where a crash stopped it. False: no such file.
+   */
+  shred(id: FileId): Promise<boolean>;
+}
+
+/** Grants of finished files. */
+export interface GrantStore {
+  add(grant: NewGrant): Promise<Grant>;
+  /** By id, or the file's password grant. */
+  find(by: { id: Uint8Array; kind: GrantKind } | { passwordOf: FileId }): Promise<Grant | null>;
+  /**
+   * Begins a use of a link for a request that starts at byte `start`. Exact under concurrency. A start at byte 0 takes
+   * a use; a later start continues a use that has begun and not ended, and takes one only if there is none. Returns
+   * whether the request may go on, and whether it took a use.
+   */
+  beginUse(id: Uint8Array, start: number): Promise<"taken" | "continued" | "refused">;
+  /** Ends one begun use: the last byte has been delivered. */
+  endUse(id: Uint8Array): Promise<void>;
+}
+
+// ------------------------------------------------------------------ lists for administrators
+
+/** Where a page begins and how long it is. `after` and `before` are cursors of {@link Page}. */
+export interface PageRequest {
+  readonly limit: number;
+  readonly after: string | null;
+  readonly before: string | null;
+  /** True: the last `limit` entries before the end or `before`. */
+  readonly backward: boolean;
+}
+
+export interface Page<T> {
+  readonly entries: readonly { readonly cursor: string; readonly node: T }[];
+  readonly hasPrevious: boolean;
+  readonly hasNext: boolean;
+  readonly totalCount: number;
+}
+
+/** A row of the chunk map as an administrator sees it. */
+export interface ChunkView extends ChunkRecord {
+  readonly fileId: FileId;
+  readonly writtenAt: Date;
+  readonly lastVerifiedAt: Date | null;
+  readonly state: "stored" | "missing" | "corrupt";
+}
+
+export interface FileListFilter {
+  readonly hashStartsWith?: string;
+  readonly status?: readonly FileStatus[];
+}
+
+/** Keyset-paged lists; never an offset scan. A cursor that is not ours is a VaultError BAD_REQUEST. */
+export interface Catalogue {
+  files(page: PageRequest, filter: FileListFilter): Promise<Page<StoredFile>>;
+  chunks(fileId: FileId, page: PageRequest): Promise<Page<ChunkView>>;
+}
+
+// ------------------------------------------------------------------ clearing up
+
+/** What is expired or provably dead (design §6: never an object merely because the database does not know it). */
+export interface DeadObjects {
+  /** Uploads past their expiry that are still receiving, and files past their expiry that are not gone. */
+  expired(limit: number): Promise<{ uploads: readonly FileId[]; files: readonly FileId[] }>;
+  /**
+   * Claims up to `limit` dead objects for a few minutes, so that replicas do not sweep the same ones: those declared
+   * dead, and pending ones older than `graceSeconds` whose upload has ended or whose lease is over.
+   */
+  claim(limit: number, graceSeconds: number): Promise<readonly ObjectRef[]>;
+  /** Forgets objects whose bytes are gone. */
+  forget(objects: readonly ObjectRef[]): Promise<void>;
+}
+
+// ------------------------------------------------------------------ the rest of the world
+
+/** Counts tries per key over all replicas. */
+export interface AttemptLimiter {
+  /** Takes one slot of each key before the work is done; rejects with `TOO_MANY_ATTEMPTS` when one has none left. */
+  take(keys: readonly AttemptKey[]): Promise<void>;
+  /** Gives the slots back: the try was right. */
+  giveBack(keys: readonly AttemptKey[]): Promise<void>;
+}
+
+/** `password` per file hash, `address` per caller address (wrong passwords), `begin` per address (uploads begun). */
+export interface AttemptKey {
+  readonly limit: "password" | "address" | "begin";
+  readonly key: string;
+}
+
+/** The one clock by which things expire: the database's. */
+export interface Clock {
+  now(): Promise<Date>;
+}
+
+/** Structured log lines; `facts` never hold a secret. */
+export interface Log {
+  info(message: string, facts?: Record<string, unknown>): void;
+  warn(message: string, facts?: Record<string, unknown>): void;
+  error(message: string, facts?: Record<string, unknown>): void;
+}

@@ -1,0 +1,87 @@
+/**
+ * Removing what is expired or provably dead: expired uploads and files, then the objects that nothing names any more.
+ * Every step can be repeated after a crash and run on several replicas at once. It never asks a bucket what it holds:
+ * an object that the database does not know is left alone (a restored backup must not destroy files).
+ */
+import type { BucketSet } from "./bucket-set.js";
+import type { ObjectRef } from "./model.js";
+import type { DeadObjects, FileStore, Log, UploadStore } from "./ports.js";
+
+const BATCH = 500;
+/** Objects deleted at once. */
+const PARALLEL_DELETES = 16;
+
+interface SweepDeps {
+  readonly buckets: BucketSet;
+  readonly dead: DeadObjects;
+  readonly uploads: UploadStore;
+  readonly files: FileStore;
+  readonly log: Log;
+  /**
+   * How old a pending object must be, in seconds, before it can be dead: longer than any put may take, so that a
+   * writer that lost its lease cannot store an object after it was swept.
+   */
+  readonly graceSeconds: number;
+}
+
+export interface Swept {
+  readonly uploads: number;
+  readonly files: number;
+  readonly objects: number;
+  /** Objects whose bucket did not answer; the next sweep tries again. */
+  readonly objectsLeft: number;
+}
+
+/** One whole pass. */
+export async function sweep(deps: SweepDeps, signal?: AbortSignal): Promise<Swept> {
+  const { uploads, files } = await sweepExpired(deps, signal);
+  let objects = 0;
+  let objectsLeft = 0;
+  for (;;) {
+    signal?.throwIfAborted();
+    const claimed = await deps.dead.claim(BATCH, deps.graceSeconds);
+    if (claimed.length === 0) break;
+    const deleted = await deleteAll(deps, claimed);
+    await deps.dead.forget(deleted);
+    objects += deleted.length;
+    objectsLeft += claimed.length - deleted.length;
+  }
+  const swept = { uploads, files, objects, objectsLeft };
+  if (uploads + files + objects + objectsLeft > 0) deps.log.info("swept", swept);
+  return swept;
+}
+
+async function sweepExpired(
+  deps: SweepDeps,
+  signal?: AbortSignal,
+): Promise<{ uploads: number; files: number }> {
+  const swept = { uploads: 0, files: 0 };
+  for (;;) {
+    signal?.throwIfAborted();
+    const expired = await deps.dead.expired(BATCH);
+    const before = swept.uploads + swept.files;
+    for (const id of expired.uploads) if (await deps.uploads.end(id, "expired")) swept.uploads++;
+    for (const id of expired.files) if (await deps.files.shred(id)) swept.files++;
+    if (swept.uploads + swept.files === before) return swept; // nothing left, or another replica was faster
+  }
+}
+
+async function deleteAll(deps: SweepDeps, objects: readonly ObjectRef[]): Promise<ObjectRef[]> {
+  const deleted: ObjectRef[] = [];
+  for (let from = 0; from < objects.length; from += PARALLEL_DELETES) {
+    const results = await Promise.allSettled(
+      objects.slice(from, from + PARALLEL_DELETES).map(async ref => {
+        await deps.buckets.port(ref.bucketId).delete(ref.objectKey);
+        return ref;
+      }),
+    );
+    for (const result of results) {
+      if (result.status === "fulfilled") deleted.push(result.value);
+      else
+        deps.log.warn("an object could not be deleted, the next sweep tries again", {
+          reason: String(result.reason),
+        });
+    }
+  }
+  return deleted;
+}

@@ -1,0 +1,48 @@
+/** What an upload's token is good for: it finds the upload, opens the wrap of its DEK, and reads its facts. */
+import type { UploadFacts } from "../format/facts.js";
+import { openFacts, sealFacts } from "../format/facts.js";
+import type { FileId } from "../format/id.js";
+import { parseToken, tokenId, tokenKey } from "../format/token.js";
+import { encodeUploadParams, unwrapDek, wrapDek } from "../format/wrap.js";
+import { VaultError } from "./errors.js";
+import type { Grant, Upload } from "./model.js";
+import type { NewGrant } from "./ports.js";
+
+export class UploadToken {
+  readonly #bytes: Uint8Array;
+
+  /** Throws NOT_FOUND for what is no token: whoever guesses learns nothing more. */
+  constructor(readonly text: string) {
+    const bytes = parseToken(text);
+    if (!bytes) throw new VaultError("NOT_FOUND", "malformed upload token");
+    this.#bytes = bytes;
+  }
+
+  /** What the database knows the upload and its grant by. */
+  get id(): Uint8Array {
+    return tokenId(this.#bytes, "upload");
+  }
+
+  /** The grant that lets the token's holder go on until `expiresAt`. */
+  grant(fileId: FileId, dek: Uint8Array, expiresAt: Date): NewGrant {
+    const params = encodeUploadParams({ notAfter: Math.floor(expiresAt.getTime() / 1000) });
+    const wrap = wrapDek({ kind: "upload", params, ikm: tokenKey(this.#bytes, "upload"), fileId, dek });
+    return { id: this.id, fileId, kind: "upload", wrap, expiresAt, maxUses: null };
+  }
+
+  /** The upload's DEK. Throws NOT_FOUND when the grant is gone (the upload has ended) or is not for this token. */
+  dek(upload: Upload, grant: Grant | null): Uint8Array {
+    const ikm = tokenKey(this.#bytes, "upload");
+    const dek = grant && unwrapDek({ kind: "upload", record: grant.wrap, ikm, fileId: upload.id });
+    if (!dek) throw new VaultError("NOT_FOUND", `upload ${upload.id} has no grant for this token`);
+    return dek;
+  }
+
+  sealFacts(fileId: FileId, facts: UploadFacts): Uint8Array {
+    return sealFacts(this.#bytes, fileId, facts);
+  }
+
+  facts(upload: Upload): UploadFacts {
+    return openFacts(this.#bytes, upload.id, upload.facts);
+  }
+}

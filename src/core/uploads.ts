@@ -1,0 +1,310 @@
+/**
+ * A file's way in, for every door: begin, append (as often as it takes), finish; or abandon. The DEK is drawn at the
+ * beginning and lives in the database only wrapped under the upload's token, so that whoever holds the token, on any
+ * replica, can go on without the password.
+ */
+import { createHash } from "node:crypto";
+import { bodyAad, bodyKey, newDek } from "../format/keys.js";
+import { FormatError } from "../format/errors.js";
+import type { UploadFacts } from "../format/facts.js";
+import { startMessage } from "../format/floe.js";
+import { newFileId } from "../format/id.js";
+import { MAX_CHUNK_BYTES, MIN_CHUNK_BYTES, layoutFor } from "../format/layout.js";
+import type { Layout } from "../format/layout.js";
+import { openMeta, sealMeta } from "../format/meta.js";
+import { newToken } from "../format/token.js";
+import type { AppendDeps, AppendRequest } from "./append.js";
+import { append } from "./append.js";
+import { bodyOfUpload } from "./body.js";
+import { VaultError } from "./errors.js";
+import type { GatherDeps } from "./gather.js";
+import { gather } from "./gather.js";
+import type { Caller, FileTerms, StoredFile, Upload } from "./model.js";
+import type { Passwords } from "./passwords.js";
+import { profileFor } from "./placement.js";
+import type { AttemptLimiter, Clock, FileStore, GrantStore, NewGrant, UploadStore } from "./ports.js";
+import type { TermLimits } from "./terms.js";
+import { checkTerms } from "./terms.js";
+import { UploadToken } from "./upload-token.js";
+import { fileOf, isWhole } from "./whole.js";
+
+interface UploadsDeps extends AppendDeps, GatherDeps {
+  readonly uploads: UploadStore;
+  readonly files: FileStore;
+  readonly grants: GrantStore;
+  readonly passwords: Passwords;
+  readonly limiter: AttemptLimiter;
+  readonly clock: Clock;
+  readonly defaultChunkBytes: number;
+  readonly termLimits: TermLimits;
+  /** False: only callers with the role `uploader` or `admin` may begin an upload. */
+  readonly isOpenToAll: boolean;
+}
+
+/** What an upload begins with. */
+export interface BeginUpload {
+  readonly name: string;
+  readonly mediaType: string;
+  /** Null where the password comes after the bytes (a form with the file first): {@link Uploads.finish} then needs it. */
+  readonly password: string | null;
+  /** Plain length; null: not known yet. */
+  readonly length: number | null;
+  /** Null: the default. */
+  readonly chunkBytes: number | null;
+  readonly terms: FileTerms;
+  /** What the door wants to remember of it. */
+  readonly facts?: Partial<UploadFacts>;
+}
+
+/** A begun upload and the token that is the right to go on with it. */
+export interface BegunUpload {
+  readonly upload: Upload;
+  readonly token: string;
+}
+
+/** What a door may learn only while or after the bytes come. */
+export interface LateFacts {
+  /** Where none was given at the beginning. */
+  readonly password?: string;
+  /** Of the plain bytes, 64 hex digits, where they came in one request. */
+  readonly sha256?: string;
+  /** In place of those given at the beginning. */
+  readonly terms?: FileTerms;
+}
+
+const NO_FACTS: UploadFacts = { uploadMetadata: null, uploadConcat: null, parts: [], expectedSha256: null };
+
+export class Uploads {
+  constructor(private readonly deps: UploadsDeps) {}
+
+  /** Throws before anything is stored when any of the input is out of its bounds. */
+  async begin(input: BeginUpload, caller: Caller): Promise<BegunUpload> {
+    if (!this.deps.isOpenToAll && caller.roles.size === 0) {
+      throw new VaultError("UNAUTHENTICATED", "uploads are for authenticated callers here");
+    }
+    const layout = this.checkLayout(input.chunkBytes);
+    const { maxUploadBytes } = this.deps;
+    if (input.length !== null && input.length > maxUploadBytes) throw tooLarge(input.length, maxUploadBytes);
+    this.check({ terms: input.terms, ...(input.password !== null && { password: input.password }) });
+    await this.deps.limiter.take([{ limit: "begin", key: caller.address }]);
+    return this.#create(layout, input);
+  }
+
+  /** Throws what {@link finish} would throw for these, so that a door can refuse before it does more work. */
+  check({ password, terms }: Pick<LateFacts, "password" | "terms">): void {
+    if (password !== undefined) this.deps.passwords.check(password);
+    if (terms) checkTerms(terms, this.deps.termLimits);
+  }
+
+  /** The layout for a requested chunk size. Throws CHUNK_SIZE_OUT_OF_RANGE. */
+  checkLayout(chunkBytes: number | null): Layout {
+    try {
+      return layoutFor(chunkBytes ?? this.deps.defaultChunkBytes);
+    } catch (cause) {
+      if (!(cause instanceof FormatError)) throw cause;
+      const facts = { min: MIN_CHUNK_BYTES, max: MAX_CHUNK_BYTES };
+      throw new VaultError("CHUNK_SIZE_OUT_OF_RANGE", `chunk size ${chunkBytes}`, {
+        cause,
+        field: "chunk_size",
+        facts,
+      });
+    }
+  }
+
+  /** The upload a token is for. Throws NOT_FOUND, UPLOAD_EXPIRED. */
+  async find(token: string): Promise<Upload> {
+    const upload = await this.deps.uploads.find(new UploadToken(token).id);
+    if (!upload || upload.stage === "abandoned" || upload.stage === "failed") {
+      throw new VaultError("NOT_FOUND", "no upload has this token");
+    }
+    if (upload.stage === "expired" || upload.isExpired) {
+      throw new VaultError("UPLOAD_EXPIRED", `upload ${upload.id} has expired`);
+    }
+    return upload;
+  }
+
+  /**
+   * Adds the bytes of `source` at `offset`, which must be where the upload stands, and returns the offset that is
+   * durable. An append takes the upload over from any other writer. When it throws, what came before is kept. Throws
+   * NOT_FOUND, UPLOAD_EXPIRED, UPLOAD_ALREADY_FINISHED, OFFSET_MISMATCH, LENGTH_EXCEEDED, FILE_TOO_LARGE,
+   * UPLOAD_TAKEN_OVER, STORAGE_UNAVAILABLE, STORAGE_FULL, SLOW_CLIENT, and what the source throws.
+   */
+  async append(
+    token: string,
+    offset: number,
+    source: AsyncIterable<Uint8Array>,
+    options: Pick<AppendRequest, "lastByte" | "signal" | "verify">,
+  ): Promise<number> {
+    const upload = await this.find(token);
+    if (upload.stage !== "receiving") {
+      throw new VaultError("UPLOAD_ALREADY_FINISHED", `upload ${upload.id} is ${upload.stage}`);
+    }
+    if (upload.offset !== offset) throw offsetMismatch(upload, offset);
+    if (await isWhole(this.deps.chunkMap, upload)) return offset;
+    const leased = await this.deps.uploads.lease(upload.id, { offset });
+    if (!leased) throw offsetMismatch(upload, offset);
+    const dek = await this.#dekOf(leased, token);
+    return append(this.deps, { upload: leased, dek, source, ...options });
+  }
+
+  /** Tells the length of an upload that was begun without one. Throws OFFSET_MISMATCH, LENGTH_EXCEEDED, FILE_TOO_LARGE. */
+  async declareLength(token: string, length: number): Promise<void> {
+    const upload = await this.find(token);
+    if (length > this.deps.maxUploadBytes) throw tooLarge(length, this.deps.maxUploadBytes);
+    if (upload.offset > length || (upload.length !== null && upload.length !== length)) {
+      const message = `upload ${upload.id}: length ${length} declared at ${upload.offset} of ${upload.length}`;
+      throw new VaultError("LENGTH_EXCEEDED", message, { facts: { max: upload.length ?? length } });
+    }
+    const leased = await this.deps.uploads.lease(upload.id, { offset: upload.offset, length });
+    if (!leased) throw offsetMismatch(upload, upload.offset);
+  }
+
+  /** The facts that the door gave at the beginning. */
+  factsOf(token: string, upload: Upload): UploadFacts {
+    return new UploadToken(token).facts(upload);
+  }
+
+  /** Plain bytes of an upload that is not yet a file, from `start` on. Throws UPLOAD_INCOMPLETE unless all have come. */
+  async read(token: string, start: number, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array>> {
+    const upload = await this.find(token);
+    await this.requireWhole(upload);
+    const body = bodyOfUpload(upload, await this.#dekOf(upload, token));
+    return gather(this.deps, body, { start, end: upload.offset }, signal, () => {});
+  }
+
+  /**
+   * Makes a file of an upload whose bytes have all come. Throws UPLOAD_INCOMPLETE, MISSING_PASSWORD,
+   * PASSWORD_TOO_SHORT, EXPIRY_OUT_OF_RANGE, MAX_DOWNLOADS_OUT_OF_RANGE; the upload then stays as it was.
+   */
+  async finish(token: string, late: LateFacts = {}): Promise<StoredFile> {
+    const upload = await this.find(token);
+    if (upload.stage === "finished") return this.#finishedFile(upload);
+    this.check(late);
+    await this.requireWhole(upload);
+    const { uploadConcat, expectedSha256 } = this.factsOf(token, upload);
+    if (uploadConcat === "partial") {
+      throw new VaultError("UPLOAD_INCOMPLETE", `upload ${upload.id} is part of a file only`);
+    }
+    const dek = await this.#dekOf(upload, token);
+    const sha256 = late.sha256 ?? (expectedSha256 === null ? undefined : await this.#sha256Of(token));
+    if (expectedSha256 !== null && sha256 !== expectedSha256) {
+      await this.deps.uploads.end(upload.id, "failed"); // no byte of it is what its sender meant
+      throw new VaultError("CHECKSUM_MISMATCH", `upload ${upload.id} has another SHA-256 than expected`);
+    }
+    const grant = await this.#passwordGrant(upload, dek, late.password);
+    const file = await fileOf(this.deps.chunkMap, upload, dek, sha256);
+    const terms = late.terms ?? upload.terms;
+    const stored = await this.deps.files.finish({
+      uploadId: upload.id,
+      lease: upload.lease,
+      file,
+      terms,
+      grant,
+    });
+    if (stored) return stored;
+    // Two clients may finish at once: both are told of the same file.
+    const now = await this.find(token);
+    if (now.stage !== "finished")
+      throw new VaultError("UPLOAD_TAKEN_OVER", `upload ${upload.id} was taken over`);
+    return this.#finishedFile(now);
+  }
+
+  /** Drops the upload and what was received. Idempotent. */
+  async abandon(token: string): Promise<void> {
+    const upload = await this.deps.uploads.find(new UploadToken(token).id);
+    if (upload) await this.deps.uploads.end(upload.id, "abandoned");
+  }
+
+  /**
+   * Cuts a whole but unfinished upload anew with another chunk size, and abandons the old one. For a form whose
+   * `chunk_size` comes after its file: slower, since every byte is opened and sealed again, but right.
+   */
+  async recut(token: string, chunkBytes: number, caller: Caller, signal: AbortSignal): Promise<string> {
+    const old = await this.find(token);
+    if (this.checkLayout(chunkBytes).chunkBytes === old.layout.chunkBytes) return token;
+    const { name, mediaType } = openMeta(await this.#dekOf(old, token), old.id, old.meta);
+    const { terms, offset: length } = old;
+    const again = await this.begin({ name, mediaType, password: null, length, chunkBytes, terms }, caller);
+    try {
+      const plain = await this.read(token, 0, signal);
+      await this.append(again.token, 0, plain, { lastByte: "by-length", signal });
+    } catch (error) {
+      await this.abandon(again.token);
+      throw error;
+    }
+    await this.abandon(token);
+    return again.token;
+  }
+
+  async #create(layout: Layout, input: BeginUpload): Promise<BegunUpload> {
+    const dek = newDek();
+    const id = newFileId();
+    const token = new UploadToken(newToken());
+    const { header } = startMessage(bodyKey(dek), bodyAad(id), layout.segmentBytes);
+    const expiresAt = new Date((await this.deps.clock.now()).getTime() + this.deps.uploadTtlSeconds * 1000);
+    const grants = [token.grant(id, dek, expiresAt)];
+    if (input.password !== null) grants.push(await this.deps.passwords.grant(id, dek, input.password));
+    const upload = await this.deps.uploads.create(
+      {
+        id,
+        tokenId: token.id,
+        length: input.length,
+        layout,
+        parity: profileFor(this.deps.buckets.count),
+        floeHeader: header,
+        meta: sealMeta(dek, id, { name: input.name, mediaType: input.mediaType, sha256: null }),
+        facts: token.sealFacts(id, { ...NO_FACTS, ...input.facts }),
+        terms: input.terms,
+        ttlSeconds: this.deps.uploadTtlSeconds,
+      },
+      grants,
+    );
+    return { upload, token: token.text };
+  }
+
+  async #dekOf(upload: Upload, token: string): Promise<Uint8Array> {
+    const key = new UploadToken(token);
+    return key.dek(upload, await this.deps.grants.find({ id: key.id, kind: "upload" }));
+  }
+
+  /** Throws UPLOAD_INCOMPLETE unless the last byte is durable. */
+  async requireWhole(upload: Upload): Promise<void> {
+    if (await isWhole(this.deps.chunkMap, upload)) return;
+    const message = `upload ${upload.id} stands at ${upload.offset} of ${upload.length}`;
+    throw new VaultError("UPLOAD_INCOMPLETE", message);
+  }
+
+  /** Of what is stored, read back: a hash under way cannot be saved from one request to the next. */
+  async #sha256Of(token: string): Promise<string> {
+    const hash = createHash("sha256");
+    for await (const plain of await this.read(token, 0, new AbortController().signal)) hash.update(plain);
+    return hash.digest("hex");
+  }
+
+  async #passwordGrant(
+    upload: Upload,
+    dek: Uint8Array,
+    password: string | undefined,
+  ): Promise<NewGrant | null> {
+    if (password !== undefined) return this.deps.passwords.grant(upload.id, dek, password);
+    if (await this.deps.grants.find({ passwordOf: upload.id })) return null;
+    throw new VaultError("MISSING_PASSWORD", `upload ${upload.id} has no password`, { field: "password" });
+  }
+
+  async #finishedFile(upload: Upload): Promise<StoredFile> {
+    const file = await this.deps.files.find({ id: upload.id });
+    if (!file) throw new VaultError("FILE_GONE", `the file of upload ${upload.id} is gone`);
+    return file;
+  }
+}
+
+function offsetMismatch(upload: Upload, offset: number): VaultError {
+  return new VaultError(
+    "OFFSET_MISMATCH",
+    `upload ${upload.id} stands at ${upload.offset}, not at ${offset}`,
+  );
+}
+
+function tooLarge(bytes: number, max: number): VaultError {
+  return new VaultError("FILE_TOO_LARGE", `${bytes} bytes declared`, { facts: { max } });
+}

@@ -1,0 +1,31 @@
+/**
+ * Buffers that are used again. A chunk's memory moves to a thread and back, and V8 does not see memory that arrives
+ * from a thread as a reason to collect; thrown away after each chunk, it would grow to several times what is in use.
+ */
+
+/** Kept at most, in bytes; what is given back beyond that is left to the garbage collector. */
+const MAX_KEPT_BYTES = 16 * 1024 * 1024;
+
+export class Buffers {
+  readonly #free = new Map<number, ArrayBuffer[]>();
+  #keptBytes = 0;
+
+  /** A buffer of exactly `bytes`, with anything in it: only what has been written may be read. */
+  take(bytes: number): ArrayBuffer {
+    const kept = this.#free.get(bytes)?.pop();
+    if (!kept) return Buffer.allocUnsafeSlow(bytes).buffer;
+    this.#keptBytes -= bytes;
+    return kept;
+  }
+
+  /** Gives a buffer back that nobody looks at any more. */
+  give(buffer: ArrayBufferLike): void {
+    if (!(buffer instanceof ArrayBuffer) || buffer.detached) return;
+    const bytes = buffer.byteLength;
+    if (this.#keptBytes + bytes > MAX_KEPT_BYTES) return;
+    const same = this.#free.get(bytes);
+    if (same) same.push(buffer);
+    else this.#free.set(bytes, [buffer]);
+    this.#keptBytes += bytes;
+  }
+}

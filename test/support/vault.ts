@@ -1,0 +1,233 @@
+/** Core over a real PostgreSQL and memory buckets that can be made to fail: what the tests of core work with. */
+import { createHash } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { sql } from "kysely";
+import type { BucketSpec } from "../../src/buckets/open.js";
+import { MemoryBucket } from "../../src/buckets/memory.js";
+import { readConfig } from "../../src/config.js";
+import type { PlainRange } from "../../src/core/downloads.js";
+import type { Caller, ChunkRecord, FileTerms, StoredFile } from "../../src/core/model.js";
+import type { Swept } from "../../src/core/sweep.js";
+import { sweep } from "../../src/core/sweep.js";
+import type { BegunUpload } from "../../src/core/uploads.js";
+import { openDatabase } from "../../src/database/orm.js";
+import type { FloeMessage } from "../../src/format/floe.js";
+import { SEGMENT_OVERHEAD_BYTES } from "../../src/format/layout.js";
+import type { Vault as Core } from "../../src/vault.js";
+import { openVault as openCore } from "../../src/vault.js";
+import { InlineSealer } from "../../src/workers/inline.js";
+import { createDatabase } from "./database.js";
+import { FaultyBucket } from "./faulty-bucket.js";
+import { silent } from "./log.js";
+
+const MAX_UPLOAD_BYTES = 8 * 1024 * 1024;
+const PASSWORD = "correct horse";
+
+interface BeginOptions {
+  readonly length?: number | null;
+  readonly chunkBytes?: number;
+  readonly password?: string | null;
+  readonly terms?: FileTerms;
+}
+
+export type Vault = Awaited<ReturnType<typeof openVault>>;
+
+export async function openVault({
+  bucketCount = 6,
+  memoryBytes = 64 * 1024 * 1024,
+  idleGraceMs = 10_000,
+} = {}) {
+  const test = await createDatabase();
+  const database = await openDatabase({ url: test.url, poolSize: 8, log: silent });
+  const faulty = Array.from(
+    { length: bucketCount },
+    (_, i) => new FaultyBucket(new MemoryBucket(`memory://${i}`)),
+  );
+  const opened = faulty.map(bucket => ({ bucket, spec: specOf(bucket.name) }));
+  const config = {
+    ...readConfig({ ARGON2_MEMORY_KIB: "8192", ARGON2_PASSES: "1", ARGON2_LANES: "1" }),
+    MAX_UPLOAD_SIZE: MAX_UPLOAD_BYTES,
+    MEMORY_BUDGET: memoryBytes,
+  };
+  const sealer = new CountingSealer();
+  const core: Core = await openCore(config, database, opened, silent, {
+    makeSealer: () => sealer,
+    idleGraceMs,
+  });
+  const caller: Caller = { address: "192.0.2.1", roles: new Set(["admin"]), name: "test" };
+  const bucketOf = (row: { bucketId: number }) => core.buckets.port(row.bucketId);
+  const close = async () => {
+    await core.close();
+    await database.close();
+    await test.drop();
+  };
+
+  const vault = {
+    ...core,
+    faulty,
+    caller,
+    maxUploadBytes: MAX_UPLOAD_BYTES,
+    close,
+    [Symbol.asyncDispose]: close,
+
+    begin({ length = null, chunkBytes, password = PASSWORD, terms }: BeginOptions): Promise<BegunUpload> {
+      return core.uploads.begin(
+        {
+          name: "a.txt",
+          mediaType: "text/plain",
+          password,
+          length,
+          chunkBytes: chunkBytes ?? null,
+          terms: terms ?? { expiresInSeconds: null, maxDownloads: null },
+        },
+        // Another address each time, so that the limit of uploads begun stays out of tests of other things.
+        { ...caller, address: `192.0.2.${addresses++ % 250}-${addresses}` },
+      );
+    },
+
+    async store(plain: Uint8Array, options: Omit<BeginOptions, "length"> = {}): Promise<StoredFile> {
+      const { token } = await vault.begin({ ...options, length: plain.length });
+      await core.uploads.append(token, 0, pieces(plain, 65_536), { lastByte: "by-length" });
+      return core.uploads.finish(token);
+    },
+
+    async link(
+      hash: string,
+      password: string,
+      limits: { maxUses?: number; expiresInSeconds?: number },
+    ): Promise<string> {
+      const { maxUses = null, expiresInSeconds = null } = limits;
+      return (await core.links.create({ hash, password, maxUses, expiresInSeconds }, caller)).token;
+    },
+
+    async open(token: string, range?: PlainRange): Promise<AsyncGenerator<Uint8Array>> {
+      const link = await core.downloads.describe(token);
+      const wanted = range ?? { start: 0, end: link.file.plainBytes };
+      const stream = await core.downloads.start(link, wanted, {
+        signal: new AbortController().signal,
+        onReclaim: () => {},
+      });
+      return delivering(stream, () => core.downloads.delivered(link, wanted));
+    },
+
+    async take(token: string, range: PlainRange): Promise<Uint8Array> {
+      return collect(await vault.open(token, range));
+    },
+
+    async read(hash: string, password: string, range?: PlainRange): Promise<Uint8Array> {
+      return collect(await vault.open(await vault.link(hash, password, {}), range));
+    },
+
+    /** Downloads into `received`, so that what came before a failure can be seen. */
+    async stream(hash: string, password: string, received: Uint8Array[]): Promise<void> {
+      for await (const piece of await vault.open(await vault.link(hash, password, {}))) received.push(piece);
+    },
+
+    async object(row: ChunkRecord): Promise<Uint8Array> {
+      const object = await bucketOf(row).get(row.objectKey);
+      if (!object) throw new Error(`no object ${row.objectKey}`);
+      return object;
+    },
+
+    /** Puts other bytes (or nothing) where an object lies, as a thief or a bad disk would. */
+    async replace(row: ChunkRecord, bytes: Uint8Array | null): Promise<void> {
+      await bucketOf(row).delete(row.objectKey);
+      if (bytes) await bucketOf(row).put(row.objectKey, bytes);
+    },
+
+    async objects(): Promise<string[]> {
+      return (await Promise.all(faulty.map(bucket => bucket.list(null)))).flat();
+    },
+
+    calls(operation: "put" | "get"): number {
+      return faulty.reduce((sum, bucket) => sum + bucket.calls[operation], 0);
+    },
+
+    async sql(text: string, values: string[]): Promise<void> {
+      await (await database.pool()).query(text.replace("?", "$1"), values);
+    },
+
+    async expire(uploadId: string): Promise<void> {
+      await sql`update uploads set expires_at = now() - interval '1 second' where id = ${uploadId}`.execute(
+        database.em().getKysely(),
+      );
+    },
+
+    /** Without a grace time: nothing is under way. */
+    sweep(): Promise<Swept> {
+      return sweep({ ...core.sweepable, log: silent, graceSeconds: 0 });
+    },
+
+    /** Waits until nothing has been put for a while. */
+    async settled(): Promise<void> {
+      for (let before = -1; before !== vault.calls("put"); ) {
+        before = vault.calls("put");
+        await sleep(400);
+      }
+    },
+
+    countNonces: () => sealer.count(),
+  };
+  return vault;
+}
+
+let addresses = 0;
+
+/** A client that takes everything there is. */
+async function* delivering(
+  stream: AsyncGenerator<Uint8Array>,
+  onEnd: () => Promise<void>,
+): AsyncGenerator<Uint8Array> {
+  yield* stream;
+  await onEnd();
+}
+
+/** Sees every nonce that is used under every message key. */
+class CountingSealer extends InlineSealer {
+  #nonces: { seen: number; repeated: string[] } | undefined;
+  readonly #used = new Set<string>();
+
+  count(): { readonly seen: number; readonly repeated: readonly string[] } {
+    this.#nonces = { seen: 0, repeated: [] };
+    return this.#nonces;
+  }
+
+  override async seal(message: FloeMessage, position: number, plain: Uint8Array, isLast: boolean) {
+    const sealed = await super.seal(message, position, plain, isLast);
+    const key = createHash("sha256").update(message.messageKey).digest("hex");
+    for (let at = 0; this.#nonces && at < sealed.bytes.length; at += message.params.segmentBytes) {
+      const nonce = `${key} ${Buffer.from(sealed.bytes.subarray(at + 4, at + 16)).toString("hex")}`;
+      if (this.#used.has(nonce)) this.#nonces.repeated.push(nonce);
+      this.#used.add(nonce);
+      this.#nonces.seen += at + SEGMENT_OVERHEAD_BYTES <= sealed.bytes.length ? 1 : 0;
+    }
+    return sealed;
+  }
+
+  async close(): Promise<void> {}
+}
+
+function specOf(name: string): BucketSpec {
+  return { name, provider: "memory", region: null, target: name, domain: null } as unknown as BucketSpec;
+}
+
+/** `length` bytes that differ by `seed`, the same each time. */
+export function bytesOf(length: number, seed: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let state = (seed + 1) * 2_654_435_761;
+  for (let i = 0; i < length; i++) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    bytes[i] = state >>> 24;
+  }
+  return bytes;
+}
+
+export async function* pieces(bytes: Uint8Array, pieceBytes: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
+}
+
+export async function collect(source: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const part of source) parts.push(part);
+  return new Uint8Array(Buffer.concat(parts));
+}
