@@ -1,0 +1,61 @@
+/**
+ * A file that comes whole in one request, at whichever door: begun, taken in, made a file; or abandoned, so that
+ * nothing is left but what the sweep clears.
+ */
+import type { Hash } from "node:crypto";
+import { createHash } from "node:crypto";
+import { VaultError } from "../core/errors.js";
+import type { Caller, StoredFile } from "../core/model.js";
+import type { BeginUpload, LateFacts, Uploads } from "../core/uploads.js";
+
+export class Arrival {
+  #token: string;
+  readonly #hash: Hash = createHash("sha256");
+  #sha256: string | undefined;
+
+  private constructor(
+    private readonly uploads: Uploads,
+    private readonly caller: Caller,
+    token: string,
+  ) {
+    this.#token = token;
+  }
+
+  /** Throws what {@link Uploads.begin} throws, before anything is stored. */
+  static async begin(uploads: Uploads, input: Omit<BeginUpload, "length">, caller: Caller): Promise<Arrival> {
+    const { token } = await uploads.begin({ ...input, length: null }, caller);
+    return new Arrival(uploads, caller, token);
+  }
+
+  /** Of the plain bytes; known once they are all here. */
+  get sha256(): string {
+    if (this.#sha256 === undefined) throw new VaultError("UPLOAD_INCOMPLETE", "the bytes have not all come");
+    return this.#sha256;
+  }
+
+  /** Stores all of `source`, whose end is the end of the file: it must throw where it is cut short. */
+  async take(source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
+    await this.uploads.append(this.#token, 0, this.#hashing(source), { lastByte: "by-source", signal });
+    this.#sha256 = this.#hash.digest("hex");
+  }
+
+  /** Cuts what is stored anew, if it was cut otherwise. */
+  async recut(chunkBytes: number, signal: AbortSignal): Promise<void> {
+    this.#token = await this.uploads.recut(this.#token, chunkBytes, this.caller, signal);
+  }
+
+  finish(late: Omit<LateFacts, "sha256">): Promise<StoredFile> {
+    return this.uploads.finish(this.#token, { ...late, sha256: this.sha256 });
+  }
+
+  abandon(): Promise<void> {
+    return this.uploads.abandon(this.#token);
+  }
+
+  async *#hashing(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const piece of source) {
+      this.#hash.update(piece);
+      yield piece;
+    }
+  }
+}

@@ -1,0 +1,52 @@
+/** What the doors are given. compose.ts makes it; nothing here is made by the doors themselves. */
+import type { Logger } from "pino";
+import type { Registry } from "prom-client";
+import type { Downloads } from "../core/downloads.js";
+import type { Files } from "../core/files.js";
+import type { Links } from "../core/links.js";
+import type { BucketDirectory, Catalogue } from "../core/ports.js";
+import type { Uploads } from "../core/uploads.js";
+import type { IsDatabaseAway } from "./errors.js";
+import type { SenderLimits } from "./limits.js";
+
+export interface ApiDeps {
+  readonly uploads: Uploads;
+  readonly downloads: Downloads;
+  readonly links: Links;
+  readonly files: Files;
+  readonly catalogue: Catalogue;
+  readonly bucketDirectory: Pick<BucketDirectory, "list">;
+  readonly log: Logger;
+  readonly registry: Registry;
+  /** The database answers and a stripe can be written. */
+  isReady(): Promise<boolean>;
+  readonly isDatabaseAway: IsDatabaseAway;
+  /** How clients reach this server, without a slash at the end. A function: the port may be known only once it listens. */
+  publicUrl(): string;
+  readonly settings: ApiSettings;
+}
+
+export interface ApiSettings extends SenderLimits {
+  readonly version: string;
+  /** How many proxies in front of this server append to X-Forwarded-For. */
+  readonly trustProxy: number;
+  /** Origins whose pages may call this server; empty: none. */
+  readonly corsOrigins: readonly string[];
+  /** Null: nobody is an administrator. */
+  readonly adminToken: string | null;
+  readonly minChunkBytes: number;
+  readonly maxChunkBytes: number;
+  readonly defaultChunkBytes: number;
+  readonly maxUploadBytes: number;
+  readonly minPasswordLength: number;
+  readonly maxExpiresInSeconds: number;
+  /** A download whose reader takes nothing for this long is cut. */
+  readonly stallTimeoutMs: number;
+  /** How long a client may take over its request headers. */
+  readonly headersTimeoutMs: number;
+  readonly maxConnections: number;
+  /** Whether `/metrics` is served here (to administrators), and not on a port of its own. */
+  readonly servesMetrics: boolean;
+  /** Whether GraphQL tells its schema. */
+  readonly introspection: boolean;
+}

@@ -1,0 +1,63 @@
+/** What queries and mutations take. Bounds are core's: here is only what each input is called. */
+import type { FileUpload } from "graphql-upload-minimal";
+import { ArgsType, Field, InputType, Int } from "type-graphql";
+import { FileStatus } from "./file-type.js";
+import { ByteSize, Duration, Sha256, Upload } from "./scalars.js";
+
+@InputType("FileFilter")
+export class FileFilter {
+  @Field(() => String, { nullable: true, description: "Hash prefix, at least 4 digits." })
+  hashStartsWith?: string | null;
+
+  @Field(() => [FileStatus], { nullable: true }) status?: FileStatus[] | null;
+}
+
+export const FILES_PER_PAGE = 20;
+export const CHUNKS_PER_PAGE = 50;
+
+@ArgsType()
+export class FilesArgs {
+  @Field(() => Int, { nullable: true, defaultValue: FILES_PER_PAGE }) first?: number | null;
+  @Field(() => String, { nullable: true }) after?: string | null;
+  @Field(() => Int, { nullable: true }) last?: number | null;
+  @Field(() => String, { nullable: true }) before?: string | null;
+  @Field(() => FileFilter, { nullable: true }) filter?: FileFilter | null;
+}
+
+@ArgsType()
+export class ChunksArgs {
+  @Field(() => Int, { nullable: true, defaultValue: CHUNKS_PER_PAGE }) first?: number | null;
+  @Field(() => String, { nullable: true }) after?: string | null;
+}
+
+@InputType("UploadFileInput")
+export class UploadFileInput {
+  @Field(() => Upload) file!: Promise<FileUpload>;
+  @Field(() => String) password!: string;
+  @Field(() => ByteSize, { nullable: true }) chunkSize?: number | null;
+  @Field(() => Sha256, { nullable: true }) expectedSha256?: string | null;
+  @Field(() => Duration, { nullable: true }) expiresIn?: number | null;
+  @Field(() => Int, { nullable: true }) maxDownloads?: number | null;
+}
+
+@InputType("UnlockFileInput")
+export class UnlockFileInput {
+  @Field(() => Sha256) hash!: string;
+  @Field(() => String) password!: string;
+}
+
+@InputType("CreateDownloadLinkInput")
+export class CreateDownloadLinkInput {
+  @Field(() => Sha256) hash!: string;
+  @Field(() => String) password!: string;
+  @Field(() => Duration, { nullable: true }) expiresIn?: number | null;
+
+  @Field(() => Int, { nullable: true, description: "Default: no limit within the link's life." })
+  maxDownloads?: number | null;
+}
+
+@InputType("DeleteFileInput")
+export class DeleteFileInput {
+  @Field(() => Sha256) hash!: string;
+  @Field(() => String, { nullable: true, description: "Not needed by an admin." }) password?: string | null;
+}

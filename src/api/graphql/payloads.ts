@@ -1,0 +1,35 @@
+/** What mutations answer: the result, or the mistakes that kept it from being made. */
+import { Field, ObjectType } from "type-graphql";
+import { UserErrorType } from "./errors.js";
+import { FileType } from "./file-type.js";
+import { DownloadLinkType } from "./link-type.js";
+import { Sha256 } from "./scalars.js";
+
+@ObjectType("UploadFilePayload")
+export class UploadFilePayload {
+  @Field(() => FileType, { nullable: true }) file?: FileType;
+  @Field(() => [UserErrorType]) userErrors!: UserErrorType[];
+}
+
+@ObjectType("UnlockFilePayload")
+export class UnlockFilePayload {
+  @Field(() => FileType, { nullable: true }) file?: FileType;
+  @Field(() => [UserErrorType]) userErrors!: UserErrorType[];
+}
+
+@ObjectType("CreateDownloadLinkPayload")
+export class CreateDownloadLinkPayload {
+  @Field(() => DownloadLinkType, { nullable: true }) link?: DownloadLinkType;
+
+  @Field(() => String, { nullable: true, description: "The link itself; only here, never again." })
+  url?: string;
+
+  @Field(() => FileType, { nullable: true }) file?: FileType;
+  @Field(() => [UserErrorType]) userErrors!: UserErrorType[];
+}
+
+@ObjectType("DeleteFilePayload")
+export class DeleteFilePayload {
+  @Field(() => Sha256, { nullable: true }) deletedHash?: string;
+  @Field(() => [UserErrorType]) userErrors!: UserErrorType[];
+}

@@ -1,0 +1,466 @@
+/* eslint-disable */
+/** Internal type. DO NOT USE DIRECTLY. */
+type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
+/** Internal type. DO NOT USE DIRECTLY. */
+export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
+import type { DocumentTypeDecoration } from '@graphql-typed-document-node/core';
+export type BucketProvider =
+  | 'AZURE'
+  | 'DISK'
+  | 'GCS'
+  | 'MEMORY'
+  | 'S3';
+
+export type BucketState =
+  /** Takes new chunks. */
+  | 'ACTIVE'
+  | 'DISABLED'
+  /** Its chunks are being moved away. */
+  | 'DRAINING'
+  /** Read only. */
+  | 'READ_ONLY';
+
+export type ChunkKind =
+  | 'DATA'
+  | 'PARITY';
+
+export type ChunkState =
+  | 'CORRUPT'
+  | 'MISSING'
+  | 'STORED';
+
+export type CreateDownloadLinkInput = {
+  expiresIn?: string | null | undefined;
+  hash: string;
+  /** Default: no limit within the link's life. */
+  maxDownloads?: number | null | undefined;
+  password: string;
+};
+
+export type DeleteFileInput = {
+  hash: string;
+  /** Not needed by an admin. */
+  password?: string | null | undefined;
+};
+
+export type FileFilter = {
+  /** Hash prefix, at least 4 digits. */
+  hashStartsWith?: string | null | undefined;
+  status?: Array<FileStatus> | null | undefined;
+};
+
+export type FileStatus =
+  /** Can be retrieved; every chunk is in its place. */
+  | 'AVAILABLE'
+  /** Can be retrieved, but chunks are missing or corrupt and are being rebuilt from parity. */
+  | 'DEGRADED'
+  /** Past its expiry or download limit, or deleted: shredded. */
+  | 'GONE'
+  /** More chunks of a stripe are gone than its parity can rebuild. */
+  | 'UNAVAILABLE';
+
+export type UnlockFileInput = {
+  hash: string;
+  password: string;
+};
+
+export type UploadFileInput = {
+  chunkSize?: number | null | undefined;
+  expectedSha256?: string | null | undefined;
+  expiresIn?: string | null | undefined;
+  file: null;
+  maxDownloads?: number | null | undefined;
+  password: string;
+};
+
+export type UserErrorCode =
+  | 'BUCKET_IN_USE'
+  | 'CHECKSUM_MISMATCH'
+  | 'CHUNK_SIZE_OUT_OF_RANGE'
+  | 'EXPIRY_OUT_OF_RANGE'
+  | 'FILE_GONE'
+  | 'FILE_RETAINED'
+  | 'FILE_TOO_LARGE'
+  | 'FILE_UNAVAILABLE'
+  | 'LINK_ALREADY_REVOKED'
+  | 'MAX_DOWNLOADS_OUT_OF_RANGE'
+  | 'MISSING_PASSWORD'
+  | 'NOT_FOUND'
+  | 'PASSWORD_TOO_COMMON'
+  | 'PASSWORD_TOO_LONG'
+  | 'PASSWORD_TOO_SHORT'
+  | 'STORAGE_FULL'
+  /** Too many wrong passwords for this file; try again after `retryAfterSeconds`. */
+  | 'TOO_MANY_ATTEMPTS'
+  | 'UPLOAD_ALREADY_FINISHED'
+  | 'UPLOAD_EXPIRED'
+  | 'WRONG_PASSWORD';
+
+export type FilesQueryVariables = Exact<{
+  first?: number | null | undefined;
+  after?: string | null | undefined;
+  last?: number | null | undefined;
+  before?: string | null | undefined;
+  filter?: FileFilter | null | undefined;
+}>;
+
+
+export type FilesQuery = { files: { totalCount: number, edges: Array<{ cursor: string }>, nodes: Array<{ name: string | null, chunkCount: number | null, id: string, hash: string, status: FileStatus, size: number, createdAt: string, expiresAt: string | null, remainingDownloads: number | null }>, pageInfo: { hasNextPage: boolean, hasPreviousPage: boolean, startCursor: string | null, endCursor: string | null } } };
+
+export type ChunkMapQueryVariables = Exact<{
+  hash: string;
+  first?: number | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type ChunkMapQuery = { file: { chunks: { totalCount: number, nodes: Array<{ id: string, kind: ChunkKind, index: number | null, stripe: number, shard: number, offset: number | null, storedSize: number, digest: string, objectKey: string, state: ChunkState, writtenAt: string, lastVerifiedAt: string | null, bucket: { id: string, name: string, provider: BucketProvider, state: BucketState } }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null } | null };
+
+export type BucketsQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type BucketsQuery = { buckets: Array<{ id: string, name: string, provider: BucketProvider, region: string | null, state: BucketState, weight: number }> };
+
+export type PublicFileFragment = { id: string, hash: string, status: FileStatus, size: number, createdAt: string, expiresAt: string | null, remainingDownloads: number | null };
+
+export type UnlockedFileFragment = { name: string | null, mediaType: string | null, sha256: string | null, id: string, hash: string, status: FileStatus, size: number, createdAt: string, expiresAt: string | null, remainingDownloads: number | null };
+
+export type MistakeFragment = { code: UserErrorCode, message: string, field: Array<string> | null, retryAfterSeconds: number | null };
+
+export type ServerInfoQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type ServerInfoQuery = { serverInfo: { version: string, maxFileSize: number | null, maxMultipartSize: number, defaultChunkSize: number, minChunkSize: number, maxChunkSize: number, minPasswordLength: number, defaultExpiresIn: string | null, maxExpiresIn: string | null, tusEndpoint: string } };
+
+export type FileByHashQueryVariables = Exact<{
+  hash: string;
+}>;
+
+
+export type FileByHashQuery = { file: { chunkSize: number | null, chunkCount: number | null, downloadCount: number | null, name: string | null, mediaType: string | null, sha256: string | null, id: string, hash: string, status: FileStatus, size: number, createdAt: string, expiresAt: string | null, remainingDownloads: number | null, parity: { dataChunks: number, parityChunks: number } | null } | null };
+
+export type UploadFileMutationVariables = Exact<{
+  input: UploadFileInput;
+}>;
+
+
+export type UploadFileMutation = { uploadFile: { file: { name: string | null, mediaType: string | null, sha256: string | null, id: string, hash: string, status: FileStatus, size: number, createdAt: string, expiresAt: string | null, remainingDownloads: number | null } | null, userErrors: Array<{ code: UserErrorCode, message: string, field: Array<string> | null, retryAfterSeconds: number | null }> } };
+
+export type UnlockFileMutationVariables = Exact<{
+  input: UnlockFileInput;
+}>;
+
+
+export type UnlockFileMutation = { unlockFile: { file: { name: string | null, mediaType: string | null, sha256: string | null, id: string, hash: string, status: FileStatus, size: number, createdAt: string, expiresAt: string | null, remainingDownloads: number | null } | null, userErrors: Array<{ code: UserErrorCode, message: string, field: Array<string> | null, retryAfterSeconds: number | null }> } };
+
+export type CreateDownloadLinkMutationVariables = Exact<{
+  input: CreateDownloadLinkInput;
+}>;
+
+
+export type CreateDownloadLinkMutation = { createDownloadLink: { url: string | null, link: { id: string, createdAt: string, expiresAt: string, maxDownloads: number | null, downloadCount: number, revokedAt: string | null } | null, file: { name: string | null, mediaType: string | null, sha256: string | null, id: string, hash: string, status: FileStatus, size: number, createdAt: string, expiresAt: string | null, remainingDownloads: number | null } | null, userErrors: Array<{ code: UserErrorCode, message: string, field: Array<string> | null, retryAfterSeconds: number | null }> } };
+
+export type DeleteFileMutationVariables = Exact<{
+  input: DeleteFileInput;
+}>;
+
+
+export type DeleteFileMutation = { deleteFile: { deletedHash: string | null, userErrors: Array<{ code: UserErrorCode, message: string, field: Array<string> | null, retryAfterSeconds: number | null }> } };
+
+export class TypedDocumentString<TResult, TVariables>
+  extends String
+  implements DocumentTypeDecoration<TResult, TVariables>
+{
+  __apiType?: NonNullable<DocumentTypeDecoration<TResult, TVariables>['__apiType']>;
+  private value: string;
+  public __meta__?: Record<string, any> | undefined;
+
+  constructor(value: string, __meta__?: Record<string, any> | undefined) {
+    super(value);
+    this.value = value;
+    this.__meta__ = __meta__;
+  }
+
+  override toString(): string & DocumentTypeDecoration<TResult, TVariables> {
+    return this.value;
+  }
+}
+export const PublicFileFragmentDoc = new TypedDocumentString(`
+    fragment PublicFile on File {
+  id
+  hash
+  status
+  size
+  createdAt
+  expiresAt
+  remainingDownloads
+}
+    `, {"fragmentName":"PublicFile"}) as unknown as TypedDocumentString<PublicFileFragment, unknown>;
+export const UnlockedFileFragmentDoc = new TypedDocumentString(`
+    fragment UnlockedFile on File {
+  ...PublicFile
+  name
+  mediaType
+  sha256
+}
+    fragment PublicFile on File {
+  id
+  hash
+  status
+  size
+  createdAt
+  expiresAt
+  remainingDownloads
+}`, {"fragmentName":"UnlockedFile"}) as unknown as TypedDocumentString<UnlockedFileFragment, unknown>;
+export const MistakeFragmentDoc = new TypedDocumentString(`
+    fragment Mistake on UserError {
+  code
+  message
+  field
+  retryAfterSeconds
+}
+    `, {"fragmentName":"Mistake"}) as unknown as TypedDocumentString<MistakeFragment, unknown>;
+export const FilesDocument = new TypedDocumentString(`
+    query Files($first: Int, $after: String, $last: Int, $before: String, $filter: FileFilter) {
+  files(
+    first: $first
+    after: $after
+    last: $last
+    before: $before
+    filter: $filter
+  ) {
+    edges {
+      cursor
+    }
+    nodes {
+      ...PublicFile
+      name
+      chunkCount
+    }
+    pageInfo {
+      hasNextPage
+      hasPreviousPage
+      startCursor
+      endCursor
+    }
+    totalCount
+  }
+}
+    fragment PublicFile on File {
+  id
+  hash
+  status
+  size
+  createdAt
+  expiresAt
+  remainingDownloads
+}`) as unknown as TypedDocumentString<FilesQuery, FilesQueryVariables>;
+export const ChunkMapDocument = new TypedDocumentString(`
+    query ChunkMap($hash: Sha256!, $first: Int, $after: String) {
+  file(hash: $hash) {
+    chunks(first: $first, after: $after) {
+      nodes {
+        id
+        kind
+        index
+        stripe
+        shard
+        offset
+        storedSize
+        digest
+        objectKey
+        state
+        writtenAt
+        lastVerifiedAt
+        bucket {
+          id
+          name
+          provider
+          state
+        }
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+      totalCount
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<ChunkMapQuery, ChunkMapQueryVariables>;
+export const BucketsDocument = new TypedDocumentString(`
+    query Buckets {
+  buckets {
+    id
+    name
+    provider
+    region
+    state
+    weight
+  }
+}
+    `) as unknown as TypedDocumentString<BucketsQuery, BucketsQueryVariables>;
+export const ServerInfoDocument = new TypedDocumentString(`
+    query ServerInfo {
+  serverInfo {
+    version
+    maxFileSize
+    maxMultipartSize
+    defaultChunkSize
+    minChunkSize
+    maxChunkSize
+    minPasswordLength
+    defaultExpiresIn
+    maxExpiresIn
+    tusEndpoint
+  }
+}
+    `) as unknown as TypedDocumentString<ServerInfoQuery, ServerInfoQueryVariables>;
+export const FileByHashDocument = new TypedDocumentString(`
+    query FileByHash($hash: Sha256!) {
+  file(hash: $hash) {
+    ...UnlockedFile
+    chunkSize
+    chunkCount
+    downloadCount
+    parity {
+      dataChunks
+      parityChunks
+    }
+  }
+}
+    fragment PublicFile on File {
+  id
+  hash
+  status
+  size
+  createdAt
+  expiresAt
+  remainingDownloads
+}
+fragment UnlockedFile on File {
+  ...PublicFile
+  name
+  mediaType
+  sha256
+}`) as unknown as TypedDocumentString<FileByHashQuery, FileByHashQueryVariables>;
+export const UploadFileDocument = new TypedDocumentString(`
+    mutation UploadFile($input: UploadFileInput!) {
+  uploadFile(input: $input) {
+    file {
+      ...UnlockedFile
+    }
+    userErrors {
+      ...Mistake
+    }
+  }
+}
+    fragment PublicFile on File {
+  id
+  hash
+  status
+  size
+  createdAt
+  expiresAt
+  remainingDownloads
+}
+fragment UnlockedFile on File {
+  ...PublicFile
+  name
+  mediaType
+  sha256
+}
+fragment Mistake on UserError {
+  code
+  message
+  field
+  retryAfterSeconds
+}`) as unknown as TypedDocumentString<UploadFileMutation, UploadFileMutationVariables>;
+export const UnlockFileDocument = new TypedDocumentString(`
+    mutation UnlockFile($input: UnlockFileInput!) {
+  unlockFile(input: $input) {
+    file {
+      ...UnlockedFile
+    }
+    userErrors {
+      ...Mistake
+    }
+  }
+}
+    fragment PublicFile on File {
+  id
+  hash
+  status
+  size
+  createdAt
+  expiresAt
+  remainingDownloads
+}
+fragment UnlockedFile on File {
+  ...PublicFile
+  name
+  mediaType
+  sha256
+}
+fragment Mistake on UserError {
+  code
+  message
+  field
+  retryAfterSeconds
+}`) as unknown as TypedDocumentString<UnlockFileMutation, UnlockFileMutationVariables>;
+export const CreateDownloadLinkDocument = new TypedDocumentString(`
+    mutation CreateDownloadLink($input: CreateDownloadLinkInput!) {
+  createDownloadLink(input: $input) {
+    link {
+      id
+      createdAt
+      expiresAt
+      maxDownloads
+      downloadCount
+      revokedAt
+    }
+    url
+    file {
+      ...UnlockedFile
+    }
+    userErrors {
+      ...Mistake
+    }
+  }
+}
+    fragment PublicFile on File {
+  id
+  hash
+  status
+  size
+  createdAt
+  expiresAt
+  remainingDownloads
+}
+fragment UnlockedFile on File {
+  ...PublicFile
+  name
+  mediaType
+  sha256
+}
+fragment Mistake on UserError {
+  code
+  message
+  field
+  retryAfterSeconds
+}`) as unknown as TypedDocumentString<CreateDownloadLinkMutation, CreateDownloadLinkMutationVariables>;
+export const DeleteFileDocument = new TypedDocumentString(`
+    mutation DeleteFile($input: DeleteFileInput!) {
+  deleteFile(input: $input) {
+    deletedHash
+    userErrors {
+      ...Mistake
+    }
+  }
+}
+    fragment Mistake on UserError {
+  code
+  message
+  field
+  retryAfterSeconds
+}`) as unknown as TypedDocumentString<DeleteFileMutation, DeleteFileMutationVariables>;
