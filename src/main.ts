@@ -1,0 +1,63 @@
+#!/usr/bin/env node
+/** The process: configuration, the command asked for, signals. */
+import { readFileSync } from "node:fs";
+import { emitSchema } from "./api/graphql/schema.js";
+import { program } from "./cli/program.js";
+import type { Service } from "./compose.js";
+import { compose, migrate, sweepOnce } from "./compose.js";
+import type { Config } from "./config.js";
+import { ConfigError, readConfig } from "./config.js";
+import { welcome } from "./welcome.js";
+
+/** Exit status for a command or an environment that cannot be understood (as grep, curl and others use it). */
+const EXIT_USAGE = 2;
+
+const version: string = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version;
+
+try {
+  await program(
+    {
+      serve: () => serve(config()),
+      migrate: () => migrate(config()),
+      sweep: async () => console.log(JSON.stringify(await sweepOnce(config()))),
+      schema: emitSchema,
+    },
+    version,
+  ).parseAsync();
+} catch (error) {
+  if (error instanceof ConfigError) {
+    console.error(
+      `Scattervault cannot start, these settings are wrong:\n${error.problems.map(p => `  ${p}`).join("\n")}`,
+    );
+    process.exitCode = EXIT_USAGE;
+  } else {
+    console.error(error);
+    process.exitCode = 1;
+  }
+}
+
+function config(): Config {
+  return readConfig(process.env);
+}
+
+async function serve(settings: Config): Promise<void> {
+  const service = await compose(settings, version);
+  const url = await service.listen();
+  if (service.welcome) process.stdout.write(welcome(url, service.welcome));
+  const signal = await firstSignal();
+  service.log.info({ signal }, "stopping");
+  await stop(service);
+}
+
+/** A second signal ends the process at once. */
+async function stop(service: Service): Promise<void> {
+  const second = firstSignal().then(() => process.exit(1));
+  await Promise.race([service.close(), second]);
+}
+
+function firstSignal(): Promise<NodeJS.Signals> {
+  return new Promise(resolve => {
+    process.once("SIGTERM", resolve);
+    process.once("SIGINT", resolve);
+  });
+}

@@ -1,0 +1,134 @@
+/** Core, wired to its stores, buckets and threads: everything below the doors. Tests compose it over faulty buckets. */
+import { randomInt } from "node:crypto";
+import type { OpenedBucket } from "./buckets/open.js";
+import type { Config } from "./config.js";
+import { BucketSet } from "./core/bucket-set.js";
+import { Budget } from "./core/budget.js";
+import { Downloads } from "./core/downloads.js";
+import { Files } from "./core/files.js";
+import { Links } from "./core/links.js";
+import { Passwords } from "./core/passwords.js";
+import type { BucketDirectory, ChunkMap, Log, Sealer } from "./core/ports.js";
+import type { sweep } from "./core/sweep.js";
+import { Uploads } from "./core/uploads.js";
+import { Attempts, UNLIMITED } from "./database/attempts.js";
+import { BucketRows } from "./database/bucket-directory.js";
+import { ChunkRows } from "./database/chunk-map.js";
+import { DatabaseClock } from "./database/clock.js";
+import { DeadRows } from "./database/dead-objects.js";
+import { FileRows } from "./database/file-store.js";
+import { GrantRows } from "./database/grant-store.js";
+import type { Database } from "./database/orm.js";
+import { UploadRows } from "./database/upload-store.js";
+import { SealerPool } from "./workers/pool.js";
+
+/** randomInt's largest range. Placement is drawn from the system's random numbers, so that nobody can foretell it. */
+const RANDOM_STEPS = 2 ** 48 - 1;
+/** Callers that may wait for memory at once, and for Argon2: more are told BUSY. */
+const MAX_MEMORY_WAITERS = 10_000;
+const MAX_ARGON_WAITERS = 64;
+
+export interface Vault {
+  readonly uploads: Uploads;
+  readonly downloads: Downloads;
+  readonly links: Links;
+  readonly files: Files;
+  readonly buckets: BucketSet;
+  readonly bucketDirectory: BucketDirectory;
+  readonly chunkMap: ChunkMap;
+  /** Memory for bytes on their way. */
+  readonly budget: Budget;
+  readonly sweepable: Omit<Parameters<typeof sweep>[0], "log" | "graceSeconds">;
+  close(): Promise<void>;
+}
+
+/** What tests may put in place of what production has. */
+export interface VaultOptions {
+  /** Tests have no built worker file to start threads from, and seal on their own thread. */
+  readonly makeSealer: (threads: number) => Sealer & { close(): Promise<void> };
+  /** How long a holder of memory may wait for its client while others wait for memory, in milliseconds. */
+  readonly idleGraceMs: number;
+}
+
+const PRODUCTION: VaultOptions = { makeSealer: threads => new SealerPool(threads), idleGraceMs: 10_000 };
+
+export async function openVault(
+  config: Config,
+  database: Database,
+  opened: readonly Pick<OpenedBucket, "spec" | "bucket">[],
+  log: Log,
+  options: Partial<VaultOptions> = {},
+): Promise<Vault> {
+  const { makeSealer, idleGraceMs } = { ...PRODUCTION, ...options };
+  const bucketDirectory = new BucketRows(database);
+  const chunkMap = new ChunkRows(database);
+  const uploadRows = new UploadRows(database);
+  const fileRows = new FileRows(database);
+  const grants = new GrantRows(database);
+  const clock = new DatabaseClock(database);
+  const limiter = config.RATE_LIMIT === "on" ? await Attempts.open(database) : UNLIMITED;
+  const configured = opened.map(({ spec, bucket }) => ({
+    bucket,
+    provider: spec.provider,
+    region: spec.region,
+  }));
+  const buckets = await BucketSet.open(configured, bucketDirectory, log);
+  const sealer = makeSealer(config.SEAL_THREADS);
+  const budget = new Budget(config.MEMORY_BUDGET, {
+    maxWaiters: MAX_MEMORY_WAITERS,
+    idleGraceMs,
+  });
+  const passwords = new Passwords({
+    grants,
+    limiter,
+    argonBudget: new Budget(config.ARGON2_CONCURRENCY * config.ARGON2_MEMORY_KIB, {
+      maxWaiters: MAX_ARGON_WAITERS,
+      idleGraceMs,
+    }),
+    cost: {
+      memoryKiB: config.ARGON2_MEMORY_KIB,
+      passes: config.ARGON2_PASSES,
+      lanes: config.ARGON2_LANES,
+    },
+    minLength: config.MIN_PASSWORD_LENGTH,
+    pepper: config.PEPPER ?? null,
+  });
+  const gathering = { buckets, chunkMap, sealer, budget, log };
+  const files = new Files({ store: fileRows, passwords });
+  const links = new Links({
+    files,
+    fileStore: fileRows,
+    grants,
+    passwords,
+    clock,
+    defaultTtlSeconds: config.LINK_TTL_SECONDS,
+  });
+  const downloads = new Downloads({ ...gathering, links, files: fileRows, grants });
+  const uploads = new Uploads({
+    ...gathering,
+    uploads: uploadRows,
+    files: fileRows,
+    grants,
+    passwords,
+    limiter,
+    clock,
+    random: () => randomInt(RANDOM_STEPS) / RANDOM_STEPS,
+    uploadTtlSeconds: config.UPLOAD_TTL_HOURS * 3600,
+    maxUploadBytes: config.MAX_UPLOAD_SIZE,
+    defaultChunkBytes: config.CHUNK_SIZE,
+    termLimits: { maxExpiresInSeconds: config.MAX_EXPIRES_IN_SECONDS },
+    isOpenToAll: config.UPLOADS === "open",
+  });
+  return {
+    uploads,
+    downloads,
+    links,
+    files,
+    buckets,
+    bucketDirectory,
+    chunkMap,
+    budget,
+    sweepable: { buckets, dead: new DeadRows(database), uploads: uploadRows, files: fileRows },
+    close: () => sealer.close(),
+  };
+}
