@@ -1,0 +1,63 @@
+/** What the same bytes cost without us. Each resolves with seconds. */
+import { execFileSync } from "node:child_process";
+import { createCipheriv, randomBytes } from "node:crypto";
+import { closeSync, fsyncSync, openSync } from "node:fs";
+import { mkdir, open, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { pattern } from "./pattern.mjs";
+import { freePort, isUp, runClient, startNode, stop } from "./processes.mjs";
+
+const SEGMENT_BYTES = 256 * 1024;
+
+/** Writes the file that `cp` copies; it stays in the page cache, as the clients' bytes are in memory. */
+export async function writeFileToCopy(path, bytes) {
+  const file = await open(path, "w");
+  for (const piece of pattern(bytes)) await file.write(piece);
+  await file.sync();
+  await file.close();
+}
+
+export async function copyAndSync(path) {
+  const copy = `${path}.copy`;
+  const began = performance.now();
+  execFileSync("cp", ["--reflink=never", path, copy]);
+  const file = openSync(copy, "r+");
+  fsyncSync(file);
+  closeSync(file);
+  const seconds = (performance.now() - began) / 1000;
+  await rm(copy);
+  return seconds;
+}
+
+/** One thread, one message after the other, a fresh IV each: the cryptography of an upload and nothing else. */
+export function sealAlone(bytes) {
+  const key = randomBytes(32);
+  const began = performance.now();
+  for (const piece of pattern(bytes)) {
+    for (let at = 0; at < piece.length; at += SEGMENT_BYTES) {
+      const cipher = createCipheriv("aes-256-gcm", key, randomBytes(12));
+      cipher.update(piece.subarray(at, at + SEGMENT_BYTES));
+      cipher.final();
+      cipher.getAuthTag();
+    }
+  }
+  return (performance.now() - began) / 1000;
+}
+
+/** Note that @tus/file-store does not fsync: what it has acknowledged, a power cut can lose. */
+export async function uploadToTus(folder, bytes) {
+  const directory = join(folder, "tus");
+  await mkdir(directory, { recursive: true });
+  const port = await freePort();
+  const child = startNode([join(import.meta.dirname, "tus-server.mjs"), directory, String(port)], {
+    output: "ignore",
+  });
+  try {
+    const url = `http://127.0.0.1:${port}`;
+    await isUp(child, url);
+    return (await runClient({ task: "tusUpload", url, bytes })).seconds;
+  } finally {
+    await stop(child);
+    await rm(directory, { recursive: true, force: true });
+  }
+}

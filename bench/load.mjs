@@ -1,0 +1,49 @@
+/** Memory and event loop of the server under one scenario after the other, each in a fresh server. */
+import { peakBytes, sampleResident } from "./memory.mjs";
+import { settle } from "./machine.mjs";
+import { runClient } from "./processes.mjs";
+import { clearData, startServer } from "./server.mjs";
+import { median } from "./statistics.mjs";
+
+/** `count` files of `bytes` at once, in or out. */
+export function scenariosOf({ bytes, parallelBytes, parallelCount }) {
+  const scenario = (direction, count, bytes) => ({ direction, count, bytes });
+  return [
+    scenario("upload", 1, Math.ceil(bytes / 8)),
+    scenario("upload", 1, bytes),
+    scenario("upload", parallelCount, parallelBytes),
+    scenario("download", 1, bytes),
+    scenario("download", parallelCount, parallelBytes),
+  ];
+}
+
+export async function measureLoad(folder, { direction, count, bytes }) {
+  const hash = direction === "download" ? await storeFile(folder, bytes) : null;
+  settle(folder);
+  const server = await startServer(folder);
+  try {
+    const { url, pid } = server;
+    await server.loop(); // what the start did is not counted
+    const resident = sampleResident(pid);
+    const began = performance.now();
+    await Promise.all(Array.from({ length: count }, () => runClient({ task: direction, url, bytes, hash })));
+    const seconds = (performance.now() - began) / 1000;
+    return {
+      residentBytes: median(resident.stop()),
+      peakBytes: peakBytes(pid),
+      loop: await server.loop(),
+      speed: (count * bytes) / 1e6 / seconds,
+    };
+  } finally {
+    await server.stop();
+    await clearData(folder);
+  }
+}
+
+/** By a server of its own, so that the one that is measured has only ever read. */
+async function storeFile(folder, bytes) {
+  const server = await startServer(folder);
+  const { hash } = await runClient({ task: "upload", url: server.url, bytes });
+  await server.stop();
+  return hash;
+}

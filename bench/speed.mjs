@@ -1,0 +1,41 @@
+/** MB/s of one file in and out, beside what the same bytes cost elsewhere; each once a round, so that drift hits all alike. */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { copyAndSync, sealAlone, uploadToTus, writeFileToCopy } from "./baselines.mjs";
+import { settle } from "./machine.mjs";
+import { runClient } from "./processes.mjs";
+import { clearData, startServer } from "./server.mjs";
+
+export async function measureSpeed(folder, { bytes, rounds }, say) {
+  const fileToCopy = join(folder, "file-to-copy");
+  await writeFileToCopy(fileToCopy, bytes);
+  const server = await startServer(folder);
+  const { url } = server;
+  let hash = "";
+  const measures = {
+    upload: async () => {
+      const uploaded = await runClient({ task: "upload", url, bytes });
+      hash = uploaded.hash;
+      return uploaded.seconds;
+    },
+    download: async () => (await runClient({ task: "download", url, hash, bytes })).seconds,
+    copy: () => copyAndSync(fileToCopy),
+    seal: () => sealAlone(bytes),
+    tus: () => uploadToTus(folder, bytes),
+  };
+  const speeds = Object.fromEntries(Object.keys(measures).map(name => [name, []]));
+  for (let round = 1; round <= rounds; round++) {
+    for (const [name, measure] of Object.entries(measures)) {
+      settle(folder);
+      const speed = bytes / 1e6 / (await measure());
+      speeds[name].push(speed);
+      say(`round ${round}: ${name} ${speed.toFixed(0)} MB/s`);
+    }
+  }
+  await runClient({ task: "download", url, hash, bytes, checks: true });
+  say("what came back is what went in, byte by byte (not timed)");
+  await server.stop();
+  await clearData(folder);
+  await rm(fileToCopy);
+  return speeds;
+}
