@@ -8,6 +8,8 @@ import { untilAborted } from "./abort.js";
 import { wrap } from "./wrap.js";
 
 const MIB = 1024 * 1024;
+/** The longest that a timer of Node's can wait. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Time for one attempt: `baseMs`, and `perMiBMs` for each MiB that may move. */
 export interface DeadlineOptions {
@@ -19,7 +21,7 @@ export interface DeadlineOptions {
 export function withDeadline(inner: Bucket, { baseMs, perMiBMs }: DeadlineOptions): Bucket {
   return wrap(inner, async ({ operation, key, maxBytes }, attempt, signal) => {
     signal?.throwIfAborted();
-    const limitMs = Math.ceil(baseMs + (maxBytes / MIB) * perMiBMs);
+    const limitMs = Math.min(MAX_TIMER_MS, Math.ceil(baseMs + (maxBytes / MIB) * perMiBMs));
     // By hand, not AbortSignal.any(): the timer ends with the attempt, and so does the hold on a long-lived signal.
     const stop = new AbortController();
     const late = () => {

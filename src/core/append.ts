@@ -25,7 +25,9 @@ import { loadTail, storeTail } from "./tail.js";
 const WINDOW_BYTES = 8 * 1024 * 1024;
 const MAX_WINDOW_CHUNKS = 16;
 /** While less than this part of the memory is free, uploads make do with a quarter of their window. */
-const PLENTY = 3 / 4;
+const PLENTY = 3 / 4;/** Memory of a chunk that took longer to store than this is not used again. */
+const RECYCLE_WITHIN_MS = 5_000;
+
 export interface AppendDeps {
   readonly buckets: BucketSet;
   readonly chunkMap: ChunkMap;
@@ -224,8 +226,10 @@ class Writer {
     const position = chunkIndex * segmentsPerChunk(this.#upload.layout);
     const { bytes, digest } = await this.deps.sealer.seal(this.#message, position, plain, isLast);
     const storedBytes = bytes.length;
+    const began = performance.now();
     const ref = await this.#scatter.store(chunkIndex, bytes);
-    this.deps.sealer.recycle(bytes);
+    // An attempt that was given up at its deadline may still be reading these bytes; no deadline is this short.
+    if (performance.now() - began < RECYCLE_WITHIN_MS) this.deps.sealer.recycle(bytes);
     const { dataChunks } = this.#upload.parity;
     const stripe = Math.floor(chunkIndex / dataChunks);
     const record = { ...ref, stripe, shard: chunkIndex % dataChunks, storedBytes, digest };

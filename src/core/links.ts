@@ -59,7 +59,8 @@ export class Links {
     const token = newToken();
     const tokenBytes = bytesOf(token);
     const ttlSeconds = request.expiresInSeconds ?? this.deps.defaultTtlSeconds;
-    const notAfter = Math.floor((await this.deps.clock.now()).getTime() / 1000) + ttlSeconds;
+    // Rounded up: a wrap counts whole seconds, and no link may live shorter than was asked for.
+    const notAfter = Math.ceil((await this.deps.clock.now()).getTime() / 1000) + ttlSeconds;
     const params = encodeLinkParams({ notAfter, maxUses: request.maxUses ?? 0 });
     const grant = await this.deps.grants.add({
       id: tokenId(tokenBytes, "link"),

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { StoredFile } from "../../src/core/model.js";
@@ -135,7 +136,7 @@ describe("a link", () => {
     const file = await vault.store(bytesOf(10, 9));
     const token = await vault.link(file.hash, PASSWORD, { expiresInSeconds: 1 });
     await vault.take(token, { start: 0, end: 10 });
-    await new Promise(resolve => setTimeout(resolve, 2000));
+    await sleep(2100); // whole seconds, rounded up
     await expect(vault.take(token, { start: 0, end: 10 })).rejects.toMatchObject({ code: "LINK_EXPIRED" });
   });
 
