@@ -50,6 +50,15 @@ export interface Service {
   close(): Promise<void>;
 }
 
+/** The operator has to act before the service can start. */
+export class NotMigratedError extends Error {
+  override readonly name = "NotMigratedError";
+
+  constructor() {
+    super("The database does not have this version's tables: run `scattervault migrate` first.");
+  }
+}
+
 /** Things opened in order, closed in reverse. */
 class Closers {
   readonly #stack: (() => Promise<unknown>)[] = [];
@@ -164,7 +173,7 @@ async function openStores(config: Config, log: Logger, closers: Closers): Promis
     await migrateTables(database, logOf(log));
     await migrateJobs(await database.pool());
   } else if (!(await isMigrated(database))) {
-    throw new Error("The database does not have this version's tables: run `scattervault migrate` first.");
+    throw new NotMigratedError();
   }
   return database;
 }

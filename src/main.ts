@@ -2,11 +2,13 @@
 /** The process: configuration, the command asked for, signals. */
 import { readFileSync } from "node:fs";
 import { emitSchema } from "./api/graphql/schema.js";
+import { BucketSpecError } from "./buckets/spec.js";
 import { program } from "./cli/program.js";
 import type { Service } from "./compose.js";
-import { compose, migrate, sweepOnce } from "./compose.js";
+import { compose, migrate, NotMigratedError, sweepOnce } from "./compose.js";
 import type { Config } from "./config.js";
 import { ConfigError, readConfig } from "./config.js";
+import { EmbeddedError } from "./database/embedded-error.js";
 import { welcome } from "./welcome.js";
 
 /** Exit status for a command or an environment that cannot be understood (as grep, curl and others use it). */
@@ -25,15 +27,18 @@ try {
     version,
   ).parseAsync();
 } catch (error) {
-  if (error instanceof ConfigError) {
-    console.error(
-      `Scattervault cannot start, these settings are wrong:\n${error.problems.map(p => `  ${p}`).join("\n")}`,
-    );
-    process.exitCode = EXIT_USAGE;
-  } else {
-    console.error(error);
-    process.exitCode = 1;
+  process.exitCode = complain(error);
+}
+
+/** Says what is wrong: a sentence where an operator can put it right, everything there is where it is a bug. */
+function complain(error: unknown): number {
+  if (error instanceof ConfigError || error instanceof BucketSpecError) {
+    const problems = error.problems.map(problem => `  ${problem}`).join("\n");
+    console.error(`Scattervault cannot start, these settings are wrong:\n${problems}`);
+    return EXIT_USAGE;
   }
+  console.error(error instanceof EmbeddedError || error instanceof NotMigratedError ? error.message : error);
+  return 1;
 }
 
 function config(): Config {
