@@ -4,6 +4,7 @@ import type { OpenedBucket } from "./buckets/open.js";
 import type { Config } from "./config.js";
 import { BucketSet } from "./core/bucket-set.js";
 import { Budget } from "./core/budget.js";
+import { Concatenations } from "./core/concat.js";
 import { Downloads } from "./core/downloads.js";
 import { Files } from "./core/files.js";
 import { Links } from "./core/links.js";
@@ -30,6 +31,7 @@ const MAX_ARGON_WAITERS = 64;
 
 export interface Vault {
   readonly uploads: Uploads;
+  readonly concatenations: Concatenations;
   readonly downloads: Downloads;
   readonly links: Links;
   readonly files: Files;
@@ -119,8 +121,10 @@ export async function openVault(
     termLimits: { maxExpiresInSeconds: config.MAX_EXPIRES_IN_SECONDS },
     isOpenToAll: config.UPLOADS === "open",
   });
+  const concatenations = new Concatenations(uploads, log);
   return {
     uploads,
+    concatenations,
     downloads,
     links,
     files,
@@ -129,6 +133,9 @@ export async function openVault(
     chunkMap,
     budget,
     sweepable: { buckets, dead: new DeadRows(database), uploads: uploadRows, files: fileRows },
-    close: () => sealer.close(),
+    async close() {
+      await concatenations.close();
+      await sealer.close();
+    },
   };
 }

@@ -1,6 +1,7 @@
 /** What the doors are given. compose.ts makes it; nothing here is made by the doors themselves. */
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
+import type { Concatenations } from "../core/concat.js";
 import type { Downloads } from "../core/downloads.js";
 import type { Files } from "../core/files.js";
 import type { Links } from "../core/links.js";
@@ -11,6 +12,7 @@ import type { SenderLimits } from "./limits.js";
 
 export interface ApiDeps {
   readonly uploads: Uploads;
+  readonly concatenations: Concatenations;
   readonly downloads: Downloads;
   readonly links: Links;
   readonly files: Files;

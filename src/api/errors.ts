@@ -50,6 +50,14 @@ export const ANSWERS = {
   UPLOAD_ALREADY_FINISHED: { status: 409, sentence: "This upload has already ended." },
   UPLOAD_INCOMPLETE: { status: 409, sentence: "Bytes of this upload are still missing." },
   UPLOAD_EXPIRED: { status: 410, sentence: "This upload got no bytes for too long and was dropped." },
+  FINAL_UPLOAD: {
+    status: 403,
+    sentence: "A final upload is made of its parts and takes no bytes of its own.",
+  },
+  UNSUPPORTED_TUS_VERSION: {
+    status: 412,
+    sentence: "This server speaks tus 1.0.0: send Tus-Resumable: 1.0.0.",
+  },
   FILE_GONE: { status: 410, sentence: "This file has expired, was deleted or has no download left." },
   FILE_RETAINED: { status: 409, sentence: "This file is retained and cannot be deleted yet." },
   LINK_EXPIRED: {

@@ -1,4 +1,5 @@
 /** The headers every answer has, and which pages of other origins may read it. Doors only add to them. */
+import type { CorsOptions } from "cors";
 import cors from "cors";
 import type { RequestHandler } from "express";
 import helmet from "helmet";
@@ -30,9 +31,12 @@ export function securityHeaders(): readonly RequestHandler[] {
   ];
 }
 
-/** Never with credentials: no door reads cookies. */
+/**
+ * Never with credentials: no door reads cookies. Answers preflights; an OPTIONS that is none, as tus clients send to
+ * learn what the server can do, goes on to its door.
+ */
 export function crossOrigin(origins: readonly string[]): RequestHandler {
-  return cors({
+  const options: CorsOptions = {
     origin: origins.length === 0 ? false : [...origins],
     methods: ["GET", "HEAD", "POST", "PATCH", "DELETE"],
     allowedHeaders: [
@@ -52,6 +56,7 @@ export function crossOrigin(origins: readonly string[]): RequestHandler {
       "Upload-Checksum",
       "Upload-Concat",
       "Upload-Password",
+      "X-HTTP-Method-Override",
     ],
     exposedHeaders: [
       "Accept-Ranges",
@@ -67,12 +72,20 @@ export function crossOrigin(origins: readonly string[]): RequestHandler {
       "Tus-Version",
       "Tus-Extension",
       "Tus-Max-Size",
+      "Tus-Checksum-Algorithm",
       "Upload-Length",
+      "Upload-Defer-Length",
       "Upload-Offset",
       "Upload-Metadata",
       "Upload-Expires",
       "Upload-Concat",
     ],
     maxAge: PREFLIGHT_MAX_AGE_SECONDS,
-  });
+  };
+  const preflight = cors(options);
+  const others = cors({ ...options, preflightContinue: true });
+  return (req, res, next) => {
+    const answer = req.headers["access-control-request-method"] === undefined ? others : preflight;
+    answer(req, res, next);
+  };
 }

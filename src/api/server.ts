@@ -16,6 +16,7 @@ import { boundLeftovers } from "./leftovers.js";
 import { watch } from "./limits.js";
 import { requestLog } from "./logging.js";
 import { restRoutes } from "./rest/routes.js";
+import { tusRoutes } from "./tus/routes.js";
 
 export type { ApiDeps } from "./deps.js";
 
@@ -52,6 +53,7 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
   app.use(bounds(deps));
   app.use(healthRoutes(deps, () => isDraining));
   app.use(restRoutes(deps));
+  app.use("/files", tusRoutes(deps));
   app.use("/graphql", graphql.handler);
   app.use(() => {
     throw new VaultError("NOT_FOUND", "no such address");

@@ -223,10 +223,17 @@ export interface FileListFilter {
   readonly status?: readonly FileStatus[];
 }
 
+export interface UploadListFilter {
+  /** `expired` is also what the sweep has yet to reach, and `receiving` is not. */
+  readonly stage?: readonly UploadStage[];
+}
+
 /** Keyset-paged lists; never an offset scan. A cursor that is not ours is a VaultError BAD_REQUEST. */
 export interface Catalogue {
   files(page: PageRequest, filter: FileListFilter): Promise<Page<StoredFile>>;
   chunks(fileId: FileId, page: PageRequest): Promise<Page<ChunkView>>;
+  /** Those that are not forgotten yet, newest first. */
+  uploads(page: PageRequest, filter: UploadListFilter): Promise<Page<Upload>>;
 }
 
 // ------------------------------------------------------------------ clearing up

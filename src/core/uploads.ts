@@ -113,7 +113,7 @@ export class Uploads {
 
   /** The upload a token is for. Throws NOT_FOUND, UPLOAD_EXPIRED. */
   async find(token: string): Promise<Upload> {
-    const upload = await this.deps.uploads.find(new UploadToken(token).id);
+    const upload = await this.look(token);
     if (!upload || upload.stage === "abandoned" || upload.stage === "failed") {
       throw new VaultError("NOT_FOUND", "no upload has this token");
     }
@@ -121,6 +121,11 @@ export class Uploads {
       throw new VaultError("UPLOAD_EXPIRED", `upload ${upload.id} has expired`);
     }
     return upload;
+  }
+
+  /** The same whatever has become of it, for as long as its row is kept; null after that. Throws NOT_FOUND for no token. */
+  async look(token: string): Promise<Upload | null> {
+    return this.deps.uploads.find(new UploadToken(token).id);
   }
 
   /**
@@ -211,7 +216,7 @@ export class Uploads {
 
   /** Drops the upload and what was received. Idempotent. */
   async abandon(token: string): Promise<void> {
-    const upload = await this.deps.uploads.find(new UploadToken(token).id);
+    const upload = await this.look(token);
     if (upload) await this.deps.uploads.end(upload.id, "abandoned");
   }
 

@@ -1,20 +1,36 @@
-/** Lists for administrators: files, newest first, and the chunk map of one. */
+/** Lists for administrators: files and uploads, newest first, and the chunk map of one file. */
 import type { FilterQuery } from "@mikro-orm/core";
 import type { FileId } from "../format/id.js";
 import { VaultError } from "../core/errors.js";
-import type { StoredFile } from "../core/model.js";
-import type { Catalogue, ChunkView, FileListFilter, Page, PageRequest } from "../core/ports.js";
-import type { ChunkTableRow, FileRow } from "./entities.js";
-import { CHUNK_STATES, ChunkTable, FileTable } from "./entities.js";
+import type { StoredFile, Upload } from "../core/model.js";
+import type {
+  Catalogue,
+  ChunkView,
+  FileListFilter,
+  Page,
+  PageRequest,
+  UploadListFilter,
+} from "../core/ports.js";
+import type { ChunkTableRow, FileRow, UploadRow } from "./entities.js";
+import { CHUNK_STATES, ChunkTable, FileTable, UploadTable } from "./entities.js";
 import { toFile } from "./file-store.js";
 import type { Keyset } from "./keyset.js";
 import { readPage } from "./keyset.js";
 import type { Database } from "./orm.js";
 import { bytes, objectKey } from "./rows.js";
+import { toUpload } from "./upload-store.js";
 
 /** Milliseconds of an ECMAScript date, and a uuid. */
-const FILE_KEY = /^(\d{1,15}) ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+const TIME_KEY = /^(\d{1,15}) ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 const CHUNK_KEY = /^(\d{1,9}) (\d{1,4})$/;
+
+const NEWEST_FIRST = {
+  columns: ["createdAt", "id"],
+  direction: "desc",
+  keyOf: (row: { createdAt: Date; id: string }) => [row.createdAt.getTime(), row.id] as const,
+  keyPattern: TIME_KEY,
+  valuesOf: (ms: string, id: string) => [new Date(Number(ms)), id] as const,
+} as const;
 
 export class CatalogueRows implements Catalogue {
   constructor(private readonly database: Database) {}
@@ -23,11 +39,7 @@ export class CatalogueRows implements Catalogue {
     const list: Keyset<FileRow, StoredFile> = {
       entity: FileTable,
       where: fileFilter(filter),
-      columns: ["createdAt", "id"],
-      direction: "desc",
-      keyOf: row => [row.createdAt.getTime(), row.id],
-      keyPattern: FILE_KEY,
-      valuesOf: (ms, id) => [new Date(Number(ms)), id],
+      ...NEWEST_FIRST,
       toNode: toFile,
     };
     return readPage(this.database.em(), list, page);
@@ -43,6 +55,16 @@ export class CatalogueRows implements Catalogue {
       keyPattern: CHUNK_KEY,
       valuesOf: (stripe, shard) => [Number(stripe), Number(shard)],
       toNode: toChunkView,
+    };
+    return readPage(this.database.em(), list, page);
+  }
+
+  uploads(page: PageRequest, filter: UploadListFilter): Promise<Page<Upload>> {
+    const list: Keyset<UploadRow, Upload> = {
+      entity: UploadTable,
+      where: uploadFilter(filter),
+      ...NEWEST_FIRST,
+      toNode: toUpload,
     };
     return readPage(this.database.em(), list, page);
   }
@@ -63,6 +85,21 @@ function hashesFrom(prefix: string): { $gte: Buffer; $lte: Buffer } {
   return {
     $gte: Buffer.from(prefix.padEnd(64, "0"), "hex"),
     $lte: Buffer.from(prefix.padEnd(64, "f"), "hex"),
+  };
+}
+
+/** The rows say `receiving` until the sweep has come by; the clock is right before it. */
+function uploadFilter({ stage }: UploadListFilter): FilterQuery<UploadRow> {
+  if (stage === undefined) return {};
+  const isExpired = [
+    ...(stage.includes("receiving") ? [false] : []),
+    ...(stage.includes("expired") ? [true] : []),
+  ];
+  return {
+    $or: [
+      { stage: { $in: stage.filter(one => one !== "receiving") } },
+      { stage: "receiving", isExpired: { $in: isExpired } },
+    ],
   };
 }
 

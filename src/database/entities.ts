@@ -48,7 +48,7 @@ export const UploadTable = defineEntity({
     expiresInSeconds: p.bigint("number").strictNullable(),
     maxDownloads: p.integer().strictNullable(),
     hash: p.blob().nullable(),
-    createdAt: p.datetime().defaultRaw("now()"),
+    createdAt: p.datetime(3).defaultRaw("now()"),
     expiresAt: p.datetime(),
     isExpired: byDatabaseClock("expires_at <= now()"),
   },

@@ -69,7 +69,7 @@ export class UploadRows implements UploadStore {
   }
 }
 
-function toUpload(row: UploadRow): Upload {
+export function toUpload(row: UploadRow): Upload {
   return {
     id: row.id,
     lease: integer(row.lease),

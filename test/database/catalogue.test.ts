@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
+import type { Upload } from "../../src/core/model.js";
 import type { Page, PageRequest } from "../../src/core/ports.js";
-import { newFile, newUpload, run, some, stores } from "./fixture.js";
+import { beginUpload, newFile, newUpload, run, some, stores } from "./fixture.js";
 
 const s = stores();
 const ALL: PageRequest = { limit: 1000, after: null, before: null, backward: false };
@@ -110,5 +111,42 @@ describe("chunks", () => {
       expect(await forward(read, limit)).toEqual(nodes);
       expect(await backward(read, limit)).toEqual(nodes);
     }
+  });
+});
+
+describe("uploads", () => {
+  const t = stores();
+
+  test("pages forward, and pages backward, are the whole list, newest first, also of one millisecond", async () => {
+    const read: Read<Upload> = page => t.catalogue.uploads(page, {});
+    for (let i = 0; i < 12; i++) await beginUpload(t);
+    const whole = (await read(ALL)).entries.map(entry => entry.node);
+    expect(whole).toHaveLength(12);
+    const sorted = [...whole].sort((a, b) => +b.createdAt - +a.createdAt || (a.id < b.id ? 1 : -1));
+    expect(whole).toEqual(sorted);
+    for (const limit of [1, 5, 12, 13]) {
+      expect(await forward(read, limit)).toEqual(whole);
+      expect(await backward(read, limit)).toEqual(whole);
+    }
+    await run(t, "update uploads set created_at = date_trunc('day', now())");
+    const atOnce = (await read(ALL)).entries.map(entry => entry.node);
+    expect(await forward(read, 5)).toEqual(atOnce);
+    expect(await backward(read, 5)).toEqual(atOnce);
+  });
+
+  test("are of the stage that the clock says, whether or not the sweep has come by", async () => {
+    const late = await t.uploads.create(newUpload({ ttlSeconds: 0 }), []);
+    const [swept, open] = [await beginUpload(t), await beginUpload(t)];
+    await t.uploads.end(swept.id, "expired");
+    const idsOf = async (...stage: Upload["stage"][]) =>
+      (await t.catalogue.uploads(ALL, { stage })).entries.map(({ node }) => node.id);
+    const expired = await idsOf("expired");
+    expect(new Set(expired)).toEqual(new Set([late.id, swept.id]));
+    expect(await idsOf("receiving")).toContain(open.id);
+    expect(await idsOf("receiving")).toHaveLength(13);
+    expect(await idsOf("receiving", "expired")).toHaveLength(15);
+    expect(await idsOf("failed", "abandoned")).toEqual([]);
+    expect(await idsOf()).toEqual([]);
+    expect((await t.catalogue.uploads({ ...ALL, limit: 2 }, { stage: ["receiving"] })).totalCount).toBe(13);
   });
 });

@@ -4,6 +4,11 @@ type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
 /** Internal type. DO NOT USE DIRECTLY. */
 export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
 import type { DocumentTypeDecoration } from '@graphql-typed-document-node/core';
+export type AbandonUploadInput = {
+  /** The tus URL or its token. */
+  token: string;
+};
+
 export type BucketProvider =
   | 'AZURE'
   | 'DISK'
@@ -35,6 +40,23 @@ export type CreateDownloadLinkInput = {
   /** Default: no limit within the link's life. */
   maxDownloads?: number | null | undefined;
   password: string;
+};
+
+export type CreateUploadInput = {
+  /** Stored bytes of one chunk. Default: `serverInfo.defaultChunkSize`. */
+  chunkSize?: number | null | undefined;
+  /** Refuse the upload if the plain bytes do not have this digest. */
+  expectedSha256?: string | null | undefined;
+  /** From the end of the upload. Default: the file is kept until someone deletes it. */
+  expiresIn?: string | null | undefined;
+  filename: string;
+  /** Default: no limit. */
+  maxDownloads?: number | null | undefined;
+  mediaType?: string | null | undefined;
+  /** Used to encrypt; never stored. */
+  password: string;
+  /** Give it where known; leave it out for a stream of unknown length. */
+  size?: number | null | undefined;
 };
 
 export type DeleteFileInput = {
@@ -72,6 +94,18 @@ export type UploadFileInput = {
   maxDownloads?: number | null | undefined;
   password: string;
 };
+
+export type UploadStage =
+  /** Its client has given it up. */
+  | 'ABANDONED'
+  /** It got no bytes for too long. */
+  | 'EXPIRED'
+  /** All bytes came, but they are not what was announced: see `failure`. */
+  | 'FAILED'
+  /** All bytes came: there is a file. */
+  | 'FINISHED'
+  /** Takes bytes at its offset. */
+  | 'RECEIVING';
 
 export type UserErrorCode =
   | 'BUCKET_IN_USE'
@@ -167,6 +201,38 @@ export type DeleteFileMutationVariables = Exact<{
 
 export type DeleteFileMutation = { deleteFile: { deletedHash: string | null, userErrors: Array<{ code: UserErrorCode, message: string, field: Array<string> | null, retryAfterSeconds: number | null }> } };
 
+export type SessionFragment = { id: string, tusUrl: string | null, stage: UploadStage, size: number | null, offset: number, storedChunkCount: number, createdAt: string, expiresAt: string, file: { hash: string, status: FileStatus, size: number, name: string | null, mediaType: string | null, chunkCount: number | null } | null, failure: { code: UserErrorCode, message: string, field: Array<string> | null, retryAfterSeconds: number | null } | null };
+
+export type CreateUploadMutationVariables = Exact<{
+  input: CreateUploadInput;
+}>;
+
+
+export type CreateUploadMutation = { createUpload: { upload: { id: string, tusUrl: string | null, stage: UploadStage, size: number | null, offset: number, storedChunkCount: number, createdAt: string, expiresAt: string, file: { hash: string, status: FileStatus, size: number, name: string | null, mediaType: string | null, chunkCount: number | null } | null, failure: { code: UserErrorCode, message: string, field: Array<string> | null, retryAfterSeconds: number | null } | null } | null, userErrors: Array<{ code: UserErrorCode, message: string, field: Array<string> | null, retryAfterSeconds: number | null }> } };
+
+export type AbandonUploadMutationVariables = Exact<{
+  input: AbandonUploadInput;
+}>;
+
+
+export type AbandonUploadMutation = { abandonUpload: { upload: { id: string, tusUrl: string | null, stage: UploadStage, size: number | null, offset: number, storedChunkCount: number, createdAt: string, expiresAt: string, file: { hash: string, status: FileStatus, size: number, name: string | null, mediaType: string | null, chunkCount: number | null } | null, failure: { code: UserErrorCode, message: string, field: Array<string> | null, retryAfterSeconds: number | null } | null } | null, userErrors: Array<{ code: UserErrorCode, message: string, field: Array<string> | null, retryAfterSeconds: number | null }> } };
+
+export type UploadSessionQueryVariables = Exact<{
+  token: string;
+}>;
+
+
+export type UploadSessionQuery = { uploadSession: { id: string, tusUrl: string | null, stage: UploadStage, size: number | null, offset: number, storedChunkCount: number, createdAt: string, expiresAt: string, file: { hash: string, status: FileStatus, size: number, name: string | null, mediaType: string | null, chunkCount: number | null } | null, failure: { code: UserErrorCode, message: string, field: Array<string> | null, retryAfterSeconds: number | null } | null } | null };
+
+export type UploadSessionsQueryVariables = Exact<{
+  first?: number | null | undefined;
+  after?: string | null | undefined;
+  stage?: Array<UploadStage> | UploadStage | null | undefined;
+}>;
+
+
+export type UploadSessionsQuery = { uploadSessions: { totalCount: number, edges: Array<{ cursor: string }>, nodes: Array<{ id: string, tusUrl: string | null, stage: UploadStage, size: number | null, offset: number, storedChunkCount: number, createdAt: string, expiresAt: string, file: { hash: string, status: FileStatus, size: number, name: string | null, mediaType: string | null, chunkCount: number | null } | null, failure: { code: UserErrorCode, message: string, field: Array<string> | null, retryAfterSeconds: number | null } | null }>, pageInfo: { hasNextPage: boolean, hasPreviousPage: boolean, startCursor: string | null, endCursor: string | null } } };
+
 export class TypedDocumentString<TResult, TVariables>
   extends String
   implements DocumentTypeDecoration<TResult, TVariables>
@@ -220,6 +286,34 @@ export const MistakeFragmentDoc = new TypedDocumentString(`
   retryAfterSeconds
 }
     `, {"fragmentName":"Mistake"}) as unknown as TypedDocumentString<MistakeFragment, unknown>;
+export const SessionFragmentDoc = new TypedDocumentString(`
+    fragment Session on UploadSession {
+  id
+  tusUrl
+  stage
+  size
+  offset
+  storedChunkCount
+  createdAt
+  expiresAt
+  file {
+    hash
+    status
+    size
+    name
+    mediaType
+    chunkCount
+  }
+  failure {
+    ...Mistake
+  }
+}
+    fragment Mistake on UserError {
+  code
+  message
+  field
+  retryAfterSeconds
+}`, {"fragmentName":"Session"}) as unknown as TypedDocumentString<SessionFragment, unknown>;
 export const FilesDocument = new TypedDocumentString(`
     query Files($first: Int, $after: String, $last: Int, $before: String, $filter: FileFilter) {
   files(
@@ -464,3 +558,157 @@ export const DeleteFileDocument = new TypedDocumentString(`
   field
   retryAfterSeconds
 }`) as unknown as TypedDocumentString<DeleteFileMutation, DeleteFileMutationVariables>;
+export const CreateUploadDocument = new TypedDocumentString(`
+    mutation CreateUpload($input: CreateUploadInput!) {
+  createUpload(input: $input) {
+    upload {
+      ...Session
+    }
+    userErrors {
+      ...Mistake
+    }
+  }
+}
+    fragment Mistake on UserError {
+  code
+  message
+  field
+  retryAfterSeconds
+}
+fragment Session on UploadSession {
+  id
+  tusUrl
+  stage
+  size
+  offset
+  storedChunkCount
+  createdAt
+  expiresAt
+  file {
+    hash
+    status
+    size
+    name
+    mediaType
+    chunkCount
+  }
+  failure {
+    ...Mistake
+  }
+}`) as unknown as TypedDocumentString<CreateUploadMutation, CreateUploadMutationVariables>;
+export const AbandonUploadDocument = new TypedDocumentString(`
+    mutation AbandonUpload($input: AbandonUploadInput!) {
+  abandonUpload(input: $input) {
+    upload {
+      ...Session
+    }
+    userErrors {
+      ...Mistake
+    }
+  }
+}
+    fragment Mistake on UserError {
+  code
+  message
+  field
+  retryAfterSeconds
+}
+fragment Session on UploadSession {
+  id
+  tusUrl
+  stage
+  size
+  offset
+  storedChunkCount
+  createdAt
+  expiresAt
+  file {
+    hash
+    status
+    size
+    name
+    mediaType
+    chunkCount
+  }
+  failure {
+    ...Mistake
+  }
+}`) as unknown as TypedDocumentString<AbandonUploadMutation, AbandonUploadMutationVariables>;
+export const UploadSessionDocument = new TypedDocumentString(`
+    query UploadSession($token: String!) {
+  uploadSession(token: $token) {
+    ...Session
+  }
+}
+    fragment Mistake on UserError {
+  code
+  message
+  field
+  retryAfterSeconds
+}
+fragment Session on UploadSession {
+  id
+  tusUrl
+  stage
+  size
+  offset
+  storedChunkCount
+  createdAt
+  expiresAt
+  file {
+    hash
+    status
+    size
+    name
+    mediaType
+    chunkCount
+  }
+  failure {
+    ...Mistake
+  }
+}`) as unknown as TypedDocumentString<UploadSessionQuery, UploadSessionQueryVariables>;
+export const UploadSessionsDocument = new TypedDocumentString(`
+    query UploadSessions($first: Int, $after: String, $stage: [UploadStage!]) {
+  uploadSessions(first: $first, after: $after, stage: $stage) {
+    edges {
+      cursor
+    }
+    nodes {
+      ...Session
+    }
+    pageInfo {
+      hasNextPage
+      hasPreviousPage
+      startCursor
+      endCursor
+    }
+    totalCount
+  }
+}
+    fragment Mistake on UserError {
+  code
+  message
+  field
+  retryAfterSeconds
+}
+fragment Session on UploadSession {
+  id
+  tusUrl
+  stage
+  size
+  offset
+  storedChunkCount
+  createdAt
+  expiresAt
+  file {
+    hash
+    status
+    size
+    name
+    mediaType
+    chunkCount
+  }
+  failure {
+    ...Mistake
+  }
+}`) as unknown as TypedDocumentString<UploadSessionsQuery, UploadSessionsQueryVariables>;

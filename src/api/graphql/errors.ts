@@ -71,19 +71,30 @@ export class UserErrorType {
   retryAfterSeconds!: number | null;
 }
 
+/** Which input a mistake is about, by its REST name, where core does not know what this mutation was given. */
+type FieldsOfCodes = Partial<Record<`${UserErrorCode}`, string>>;
+
 /** The payload that `work` makes, or the mistake that kept it from being made. */
 export async function orUserErrors<T extends object>(
   work: () => Promise<T>,
+  fields: FieldsOfCodes = {},
 ): Promise<(T | object) & { userErrors: UserErrorType[] }> {
   try {
     return { ...(await work()), userErrors: [] };
   } catch (error) {
-    const code = error instanceof VaultError ? userErrorCode(error.code) : null;
-    if (code === null) throw error;
-    const { message, field, retryAfterSeconds } = answerOf(error, () => false);
-    const path = field === undefined ? null : ["input", camelCase(field)];
-    return { userErrors: [{ code, message, field: path, retryAfterSeconds: retryAfterSeconds ?? null }] };
+    const mistake = userErrorOf(error, fields);
+    if (!mistake) throw error;
+    return { userErrors: [mistake] };
   }
+}
+
+/** The error as data; null for what no user can put right. */
+export function userErrorOf(error: unknown, fields: FieldsOfCodes = {}): UserErrorType | null {
+  const code = error instanceof VaultError ? userErrorCode(error.code) : null;
+  if (code === null) return null;
+  const { message, field = fields[code], retryAfterSeconds } = answerOf(error, () => false);
+  const path = field === undefined ? null : ["input", camelCase(field)];
+  return { code, message, field: path, retryAfterSeconds: retryAfterSeconds ?? null };
 }
 
 /** A top-level error; only what is ours to mend tells nothing but the request's id. */

@@ -3,6 +3,7 @@ import type { FileUpload } from "graphql-upload-minimal";
 import { ArgsType, Field, InputType, Int } from "type-graphql";
 import { FileStatus } from "./file-type.js";
 import { ByteSize, Duration, Sha256, Upload } from "./scalars.js";
+import { UploadStage } from "./upload-session-type.js";
 
 @InputType("FileFilter")
 export class FileFilter {
@@ -14,6 +15,7 @@ export class FileFilter {
 
 export const FILES_PER_PAGE = 20;
 export const CHUNKS_PER_PAGE = 50;
+export const UPLOADS_PER_PAGE = 20;
 
 @ArgsType()
 export class FilesArgs {
@@ -28,6 +30,52 @@ export class FilesArgs {
 export class ChunksArgs {
   @Field(() => Int, { nullable: true, defaultValue: CHUNKS_PER_PAGE }) first?: number | null;
   @Field(() => String, { nullable: true }) after?: string | null;
+}
+
+@ArgsType()
+export class UploadSessionsArgs {
+  @Field(() => Int, { nullable: true, defaultValue: UPLOADS_PER_PAGE }) first?: number | null;
+  @Field(() => String, { nullable: true }) after?: string | null;
+  @Field(() => [UploadStage], { nullable: true }) stage?: UploadStage[] | null;
+}
+
+@InputType("CreateUploadInput")
+export class CreateUploadInput {
+  @Field(() => String) filename!: string;
+
+  @Field(() => ByteSize, {
+    nullable: true,
+    description: "Give it where known; leave it out for a stream of unknown length.",
+  })
+  size?: number | null;
+
+  @Field(() => String, { nullable: true }) mediaType?: string | null;
+  @Field(() => String, { description: "Used to encrypt; never stored." }) password!: string;
+
+  @Field(() => ByteSize, {
+    nullable: true,
+    description: "Stored bytes of one chunk. Default: `serverInfo.defaultChunkSize`.",
+  })
+  chunkSize?: number | null;
+
+  @Field(() => Sha256, {
+    nullable: true,
+    description: "Refuse the upload if the plain bytes do not have this digest.",
+  })
+  expectedSha256?: string | null;
+
+  @Field(() => Duration, {
+    nullable: true,
+    description: "From the end of the upload. Default: the file is kept until someone deletes it.",
+  })
+  expiresIn?: number | null;
+
+  @Field(() => Int, { nullable: true, description: "Default: no limit." }) maxDownloads?: number | null;
+}
+
+@InputType("AbandonUploadInput")
+export class AbandonUploadInput {
+  @Field(() => String, { description: "The tus URL or its token." }) token!: string;
 }
 
 @InputType("UploadFileInput")

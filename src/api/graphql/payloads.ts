@@ -4,6 +4,19 @@ import { UserErrorType } from "./errors.js";
 import { FileType } from "./file-type.js";
 import { DownloadLinkType } from "./link-type.js";
 import { Sha256 } from "./scalars.js";
+import { UploadSessionType } from "./upload-session-type.js";
+
+@ObjectType("CreateUploadPayload")
+export class CreateUploadPayload {
+  @Field(() => UploadSessionType, { nullable: true }) upload?: UploadSessionType;
+  @Field(() => [UserErrorType]) userErrors!: UserErrorType[];
+}
+
+@ObjectType("AbandonUploadPayload")
+export class AbandonUploadPayload {
+  @Field(() => UploadSessionType, { nullable: true }) upload?: UploadSessionType;
+  @Field(() => [UserErrorType]) userErrors!: UserErrorType[];
+}
 
 @ObjectType("UploadFilePayload")
 export class UploadFilePayload {

@@ -10,9 +10,16 @@ import { BucketResolver } from "./buckets.js";
 import type { Context } from "./context.js";
 import { FileResolver } from "./files.js";
 import { ServerInfoResolver } from "./server-info.js";
+import { UploadSessionResolver } from "./upload-sessions.js";
 import { UploadResolver } from "./uploads.js";
 
-const RESOLVERS = [ServerInfoResolver, FileResolver, BucketResolver, UploadResolver] as const;
+const RESOLVERS = [
+  ServerInfoResolver,
+  FileResolver,
+  BucketResolver,
+  UploadResolver,
+  UploadSessionResolver,
+] as const;
 
 /** Builds the schema over resolver *instances*: the whole of our dependency injection. */
 export function schemaOf(deps: ApiDeps, translateErrors: MiddlewareFn<Context>): Promise<GraphQLSchema> {

@@ -8,7 +8,7 @@ import { VaultError } from "../../core/errors.js";
 import { callerOf } from "../caller.js";
 import type { ApiDeps } from "../deps.js";
 import { badRequest } from "../errors.js";
-import { wholeNumber } from "./whole-number.js";
+import { wholeNumber } from "../whole-number.js";
 
 const MAX_BODY_BYTES = 16 * 1024;
 const CHALLENGE = 'Basic realm="the password of the file, with any user name", charset="UTF-8"';

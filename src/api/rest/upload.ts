@@ -14,7 +14,7 @@ import { badRequest } from "../errors.js";
 import { signalOf } from "../limits.js";
 import type { FieldPart, FilePart } from "./form.js";
 import { formParts } from "./form.js";
-import { wholeNumber } from "./whole-number.js";
+import { wholeNumber } from "../whole-number.js";
 
 const FIELDS = ["password", "chunk_size", "expires_in", "max_downloads"] as const;
 type FieldName = (typeof FIELDS)[number];

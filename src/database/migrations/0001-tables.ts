@@ -50,12 +50,13 @@ const UPLOADS = `
     expires_in_seconds  bigint check (expires_in_seconds > 0),
     max_downloads       int check (max_downloads > 0),
     hash                bytea check (octet_length(hash) = 32),
-    created_at          timestamptz not null default now(),
+    created_at          timestamptz(3) not null default now(),
     expires_at          timestamptz not null,
     check (num_nulls(tail_bucket_id, tail_object_key, tail_plain_bytes) in (0, 3)),
     check ((stage = 'finished') = (hash is not null))
   );
   create index uploads_expiring on uploads (expires_at) where stage = 'receiving';
+  create index uploads_newest on uploads (created_at, id);
   create index uploads_ended on uploads (expires_at) where stage <> 'receiving'`;
 
 /** `created_at` is to the millisecond, as JavaScript's dates are: lists page by it. */

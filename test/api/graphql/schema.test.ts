@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { buildSchema, parse, validate } from "graphql";
 import { schemaText } from "../../../src/api/graphql/schema.js";
 
-const OPERATIONS = ["schema/operations/files.graphql", "schema/operations/admin.graphql"];
+const OPERATIONS = ["files", "uploads", "admin"].map(name => `schema/operations/${name}.graphql`);
 
 describe("schema/", () => {
   test("schema.graphql is what the code says: run `npm run schema` when this fails", async () => {

@@ -1,0 +1,27 @@
+/** What one tus request carries past @tus/server, whose hooks and store see an id and little more. */
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { Request, Response } from "express";
+import type { Caller } from "../../core/model.js";
+import type { Checksum } from "./checksum.js";
+
+export interface TusContext {
+  readonly req: Request;
+  readonly res: Response;
+  readonly caller: Caller;
+  /** Fires when the client is gone or too slow. */
+  readonly signal: AbortSignal;
+  /** `Upload-Checksum`, if the request has one. */
+  readonly checksum: Checksum | null;
+}
+
+const storage = new AsyncLocalStorage<TusContext>();
+
+export function withContext<T>(context: TusContext, act: () => Promise<T>): Promise<T> {
+  return storage.run(context, act);
+}
+
+export function tusContext(): TusContext {
+  const context = storage.getStore();
+  if (!context) throw new Error("outside of a tus request");
+  return context;
+}

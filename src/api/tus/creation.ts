@@ -1,0 +1,58 @@
+/** POST: from the headers of a creation request to a begun upload; and the end of one whose bytes have all come. */
+import { VaultError } from "../../core/errors.js";
+import type { Caller } from "../../core/model.js";
+import type { BeginUpload, BegunUpload, Uploads } from "../../core/uploads.js";
+import { badRequest } from "../errors.js";
+import { parseMetadata } from "./metadata.js";
+
+/** Reads one header of a request. */
+export type HeaderOf = (name: string) => string | undefined;
+
+export const PARTIAL = "partial";
+export const FINAL = "final;";
+
+/** What every creation says beside its length. Throws BAD_REQUEST, MISSING_PASSWORD. */
+export function creationOf(header: HeaderOf): Omit<BeginUpload, "length"> {
+  const uploadConcat = header("upload-concat") ?? null;
+  const uploadMetadata = header("upload-metadata") ?? null;
+  const password = uploadConcat === PARTIAL ? null : passwordOf(header);
+  return { ...parseMetadata(uploadMetadata ?? ""), password, facts: { uploadMetadata, uploadConcat } };
+}
+
+/** Begins an upload, or a part of one. */
+export function beginUpload(uploads: Uploads, header: HeaderOf, caller: Caller): Promise<BegunUpload> {
+  const length = header("upload-length");
+  return uploads.begin(
+    { ...creationOf(header), length: length === undefined ? null : Number(length) },
+    caller,
+  );
+}
+
+/**
+ * Makes a file of an upload whose last byte has come, and returns its hash; null for a part, which never is a file.
+ * An empty upload, whose one PATCH would have no byte, is sealed here.
+ */
+export async function finishUpload(uploads: Uploads, token: string): Promise<string | null> {
+  const upload = await uploads.find(token);
+  if (uploads.factsOf(token, upload).uploadConcat === PARTIAL && upload.length !== 0) return null;
+  if (upload.length === 0) await uploads.append(token, 0, nothing(), { lastByte: "by-length" });
+  if (uploads.factsOf(token, upload).uploadConcat === PARTIAL) return null;
+  return (await uploads.finish(token)).hash;
+}
+
+/** A part has no password: only the whole becomes a file. */
+function passwordOf(header: HeaderOf): string {
+  const encoded = header("upload-password");
+  if (encoded === undefined || encoded === "") {
+    throw new VaultError("MISSING_PASSWORD", "a creation without Upload-Password", {
+      field: "Upload-Password",
+    });
+  }
+  const bytes = Buffer.from(encoded, "base64");
+  if (bytes.toString("base64") !== encoded) {
+    throw badRequest("Upload-Password is the password in UTF-8, encoded in base64.", "Upload-Password");
+  }
+  return bytes.toString("utf8");
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}

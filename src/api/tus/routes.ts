@@ -1,0 +1,160 @@
+/**
+ * The tus 1.0 door at /files (https://tus.io/protocols/resumable-upload). @tus/server speaks the protocol over our store;
+ * what it lacks or gets in the way of is done around it, and docs/architecture.md says why: HEAD, concatenation, checksums,
+ * the method override, and the statuses 412, 415 and 403.
+ */
+import type { Locker } from "@tus/utils";
+import { Server } from "@tus/server";
+import type { Request, RequestHandler, Response } from "express";
+import { Router } from "express";
+import { VaultError } from "../../core/errors.js";
+import { callerOf } from "../caller.js";
+import type { ApiDeps } from "../deps.js";
+import { answerOf } from "../errors.js";
+import { signalOf } from "../limits.js";
+import { Checksum, CHECKSUM_ALGORITHMS } from "./checksum.js";
+import { concatenate } from "./concatenation.js";
+import type { TusContext } from "./context.js";
+import { tusContext, withContext } from "./context.js";
+import { beginUpload, FINAL, finishUpload } from "./creation.js";
+import { describeUpload } from "./head.js";
+import { EXTENSIONS, expiresHeader, TusStore } from "./store.js";
+
+const VERSION = "1.0.0";
+const BODY_TYPE = "application/offset+octet-stream";
+const OVERRIDABLE = ["PATCH", "DELETE", "HEAD", "OPTIONS"];
+
+export function tusRoutes(deps: ApiDeps): RequestHandler {
+  const tus = tusServer(deps);
+  const router = Router({ caseSensitive: true, strict: true });
+  router.use(overrideMethod, protocolHeaders(deps), checkProtocol);
+  router.use(async (req, res, next) => {
+    try {
+      await answer(deps, tus, contextOf(deps, req, res));
+    } catch (error) {
+      next(error);
+    }
+  });
+  return router;
+}
+
+async function answer(deps: ApiDeps, tus: Server, context: TusContext): Promise<void> {
+  const { req, res, caller } = context;
+  const token = req.path.slice(1);
+  if (req.method === "HEAD") {
+    res
+      .set(await describeUpload(deps, token))
+      .status(200)
+      .end();
+    return;
+  }
+  if (req.method === "POST" && token === "" && req.get("Upload-Concat")?.startsWith(FINAL)) {
+    res
+      .set(await concatenate(deps, name => req.get(name), caller))
+      .status(201)
+      .end();
+    return;
+  }
+  if (req.method === "PATCH") await refuseFinal(deps, token);
+  if (!["POST", "PATCH", "DELETE", "OPTIONS"].includes(req.method)) {
+    res.setHeader("Allow", "POST, HEAD, PATCH, DELETE, OPTIONS");
+    throw new VaultError("METHOD_NOT_ALLOWED", "not a method of tus");
+  }
+  await withContext(context, () => tus.handle(req, res));
+}
+
+function tusServer(deps: ApiDeps): Server {
+  const { uploads, settings } = deps;
+  return new Server({
+    path: "/files",
+    datastore: new TusStore(uploads),
+    locker: NO_LOCKS,
+    maxSize: settings.maxUploadBytes,
+    // The cors middleware answers for all doors, from one list.
+    allowedOrigins: () => false,
+    exposedHeaders: ["File-Hash", "Retry-After", "Tus-Checksum-Algorithm", "Upload-Expires", "X-Request-Id"],
+    // The id of an upload is its token, which only beginning it gives.
+    async namingFunction() {
+      const { req, res, caller } = tusContext();
+      const { upload, token } = await beginUpload(uploads, name => req.get(name), caller);
+      if (upload.length !== 0) res.setHeader("Upload-Expires", expiresHeader(upload));
+      return token;
+    },
+    generateUrl: (_req, { id }) => `${deps.publicUrl()}/files/${id}`,
+    getFileIdFromRequest: (_req, lastPath) => lastPath,
+    async onUploadFinish(_req, { id }) {
+      const { res } = tusContext();
+      const hash = await finishUpload(uploads, id);
+      if (hash === null) return {};
+      res.removeHeader("Upload-Expires");
+      return { headers: { "File-Hash": hash } };
+    },
+    onResponseError: (_req, error) => refusal(deps, error),
+  });
+}
+
+/** Leases fence writers where they commit (core/append.ts), so nobody ever waits for a lock, or is told 423. */
+const NO_LOCKS: Locker = { newLock: () => ({ lock: async () => {}, unlock: async () => {} }) };
+
+/** Status and sentence from the one catalogue; @tus/server's own refusals stay as they are. */
+function refusal(deps: ApiDeps, error: unknown): { status_code: number; body: string } | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { req, res } = tusContext();
+  const { code, status, message, retryAfterSeconds } = answerOf(error, deps.isDatabaseAway);
+  if (code === "INTERNAL") req.log.error({ code, err: error }, "request failed");
+  if (retryAfterSeconds !== undefined) res.setHeader("Retry-After", retryAfterSeconds);
+  return { status_code: status, body: `${message}\n` };
+}
+
+function contextOf(deps: ApiDeps, req: Request, res: Response): TusContext {
+  return {
+    req,
+    res,
+    caller: callerOf(req, deps.settings.adminToken),
+    signal: signalOf(res),
+    checksum: Checksum.parse(req.get("Upload-Checksum")),
+  };
+}
+
+/** "The Final Upload MUST NOT be modified": 403. */
+async function refuseFinal({ uploads }: ApiDeps, token: string): Promise<void> {
+  const upload = await uploads.find(token);
+  if (!uploads.factsOf(token, upload).uploadConcat?.startsWith(FINAL)) return;
+  throw new VaultError("FINAL_UPLOAD", `upload ${upload.id} is made of its parts`);
+}
+
+/** For clients behind proxies that know only GET and POST. */
+const overrideMethod: RequestHandler = (req, _res, next) => {
+  const method = req.get("X-HTTP-Method-Override")?.toUpperCase();
+  if (req.method === "POST" && method !== undefined && OVERRIDABLE.includes(method)) req.method = method;
+  next();
+};
+
+/** On every answer, errors included. */
+function protocolHeaders({ settings }: ApiDeps): RequestHandler {
+  return (req, res, next) => {
+    res.setHeader("Tus-Resumable", VERSION);
+    if (req.method === "OPTIONS") {
+      res.set({
+        "Tus-Version": VERSION,
+        "Tus-Extension": EXTENSIONS.join(","),
+        "Tus-Max-Size": String(settings.maxUploadBytes),
+        "Tus-Checksum-Algorithm": CHECKSUM_ALGORITHMS,
+      });
+    }
+    next();
+  };
+}
+
+/** What @tus/server answers with 400: 412 for another version of the protocol, 415 for another type of body. */
+const checkProtocol: RequestHandler = (req, res, next) => {
+  if (req.method === "OPTIONS") return next();
+  if (req.get("Tus-Resumable") !== VERSION) {
+    res.setHeader("Tus-Version", VERSION);
+    throw new VaultError("UNSUPPORTED_TUS_VERSION", "another version of tus");
+  }
+  if (req.method === "PATCH" && req.get("Content-Type") !== BODY_TYPE) {
+    throw new VaultError("UNSUPPORTED_MEDIA_TYPE", "a PATCH of another type");
+  }
+  next();
+};

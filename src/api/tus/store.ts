@@ -1,0 +1,89 @@
+/**
+ * The store that @tus/server works on: our uploads. Every method of the base class is overridden, since those there
+ * pretend to succeed. An upload's id is its token.
+ */
+import type { Readable } from "node:stream";
+import { DataStore, Upload as TusUpload } from "@tus/utils";
+import { VaultError } from "../../core/errors.js";
+import type { Uploads } from "../../core/uploads.js";
+import { tusContext } from "./context.js";
+
+export const EXTENSIONS = [
+  "creation",
+  "creation-with-upload",
+  "creation-defer-length",
+  "expiration",
+  "termination",
+  "checksum",
+  "concatenation",
+];
+
+export class TusStore extends DataStore {
+  override extensions = EXTENSIONS;
+
+  constructor(private readonly uploads: Uploads) {
+    super();
+  }
+
+  /** Also under the name that @tus/server 2.4 misspells. */
+  override hasExtension(extension: string): boolean {
+    return this.extensions.includes(extension === "concatentation" ? "concatenation" : extension);
+  }
+
+  /** The upload was begun when it got its id (creation.ts). */
+  override async create(upload: TusUpload): Promise<TusUpload> {
+    return upload;
+  }
+
+  override async getUpload(token: string): Promise<TusUpload> {
+    const { offset, length } = await this.uploads.find(token);
+    return new TusUpload({ id: token, offset, ...(length !== null && { size: length }) });
+  }
+
+  /**
+   * Appends, and returns the offset that is durable. @tus/server ends the stream when its request breaks as it does
+   * when the body is whole: what has come is kept either way, and the last byte is known by the declared length.
+   */
+  override async write(body: Readable, token: string, offset: number): Promise<number> {
+    const { checksum, signal, res } = tusContext();
+    const upload = await this.uploads.find(token);
+    if (upload.stage === "finished" && upload.offset === offset) return offset; // a PATCH of nothing, sent again
+    const source = checksum ? checksum.hashing(body) : body;
+    const verify = checksum ? { verify: () => checksum.verify() } : {};
+    const reached = await this.uploads.append(token, offset, source, {
+      lastByte: "by-length",
+      signal,
+      ...verify,
+    });
+    if (reached !== upload.length)
+      res.setHeader("Upload-Expires", expiresHeader(await this.uploads.find(token)));
+    return reached;
+  }
+
+  override declareUploadLength(token: string, length: number): Promise<void> {
+    return this.uploads.declareLength(token, length);
+  }
+
+  /** Throws NOT_FOUND for one that is gone already. A file that came of it goes only by its password. */
+  override async remove(token: string): Promise<void> {
+    const { id, stage } = await this.uploads.find(token);
+    if (stage === "finished")
+      throw new VaultError("UPLOAD_ALREADY_FINISHED", `upload ${id} is a file by now`);
+    await this.uploads.abandon(token);
+  }
+
+  /** The sweep does that. */
+  override async deleteExpired(): Promise<number> {
+    throw new Error("uploads expire by the sweep");
+  }
+
+  /** None that @tus/server should see: it would measure by this process's clock. See {@link expiresHeader}. */
+  override getExpiration(): number {
+    return 0;
+  }
+}
+
+/** `Upload-Expires`, by the database's clock, in the form of RFC 9110 §5.6.7. */
+export function expiresHeader({ expiresAt }: { readonly expiresAt: Date }): string {
+  return expiresAt.toUTCString();
+}

@@ -1,0 +1,135 @@
+/** The sentences are those of the protocol, version 1.0.0: https://tus.io/protocols/resumable-upload */
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import type { TestServer } from "../../support/server.js";
+import { startServer } from "../../support/server.js";
+import { bytesOf } from "../../support/vault.js";
+import { base64, begin, BODY, head, patch, retrieve, tus } from "./client.js";
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startServer();
+});
+afterAll(() => server.stop());
+
+/** A whole part, begun without a password. */
+async function part(plain: Uint8Array): Promise<string> {
+  const headers = {
+    "Upload-Concat": "partial",
+    "Upload-Length": String(plain.length),
+    "Upload-Password": undefined,
+  };
+  const { location } = await begin(server.url, headers);
+  if (plain.length > 0) await patch(location, 0, plain);
+  return location;
+}
+
+function final(...parts: string[]) {
+  return begin(server.url, { "Upload-Concat": `final;${parts.join(" ")}` });
+}
+
+describe("Concatenation", () => {
+  test("the final upload is the parts' bytes in the order of its header, and a file", async () => {
+    const [one, two] = [bytesOf(700_000, 1), bytesOf(5, 2)];
+    const parts = [await part(one), await part(two)];
+    const { location, reply } = await final(...parts);
+    expect(reply.status).toBe(201);
+    const { headers } = await head(location);
+    expect(headers["upload-length"]).toBe("700005");
+    expect(headers["file-hash"]).toBe(reply.headers["file-hash"]);
+    expect(Buffer.compare(await retrieve(server.url, headers["file-hash"]), Buffer.concat([one, two]))).toBe(
+      0,
+    );
+  });
+
+  test("The partial uploads URLs MAY be absolute or relative", async () => {
+    const parts = [await part(Buffer.from("hello ")), await part(Buffer.from("world"))];
+    const { reply } = await final(new URL(parts[0] ?? "").pathname, parts[1] ?? "");
+    expect((await retrieve(server.url, reply.headers["file-hash"])).toString()).toBe("hello world");
+  });
+
+  test("The Server MUST respond to HEAD of a partial or final upload with the Upload-Concat header as it was received in its creation", async () => {
+    const one = await part(Buffer.from("hello"));
+    expect((await head(one)).headers["upload-concat"]).toBe("partial");
+    const { location } = await final(one);
+    expect((await head(location)).headers["upload-concat"]).toBe(`final;${one}`);
+  });
+
+  test("The Client MUST NOT include the Upload-Length header in the final upload creation", async () => {
+    const headers = { "Upload-Concat": `final;${await part(Buffer.from("hello"))}`, "Upload-Length": "5" };
+    expect((await begin(server.url, headers)).reply.status).toBe(400);
+  });
+
+  test("The Server MUST respond to PATCH against a final upload with 403 Forbidden", async () => {
+    const { location } = await final(await part(Buffer.from("hello")));
+    const { status } = await patch(location, 5, "more");
+    expect(status).toBe(403);
+  });
+
+  test("A response to HEAD of a final upload SHOULD NOT contain Upload-Offset unless the concatenation has been finished", async () => {
+    const large = bytesOf(33 * 1024 * 1024, 3);
+    const parts = [await part(large), await part(large)]; // together over what is made at once
+    const { location, reply } = await final(...parts);
+    expect(reply.status).toBe(201);
+    let state = await head(location);
+    if (state.headers["file-hash"] === undefined) expect(state.headers["upload-offset"]).toBeUndefined();
+    while (state.headers["file-hash"] === undefined) {
+      await sleep(50);
+      state = await head(location);
+    }
+    expect(state.headers["upload-offset"]).toBe(String(2 * large.length));
+    const got = await retrieve(server.url, state.headers["file-hash"]);
+    expect(Buffer.compare(got, Buffer.concat([large, large]))).toBe(0);
+  }, 60_000);
+
+  test("a part is no file: it has no hash, and its last byte makes none", async () => {
+    const one = await part(Buffer.from("hello"));
+    const { headers } = await head(one);
+    expect([headers["upload-offset"], headers["file-hash"]]).toEqual(["5", undefined]);
+  });
+
+  test("what is no part, not whole yet, unknown, or nothing at all is refused", async () => {
+    const { location: plain } = await begin(server.url, { "Upload-Length": "5" });
+    expect((await final(plain)).reply.status).toBe(400);
+    const open = { "Upload-Concat": "partial", "Upload-Length": "5", "Upload-Password": undefined };
+    expect((await final((await begin(server.url, open)).location)).reply.status).toBe(409);
+    expect((await final(`${server.url}/files/${"A".repeat(43)}`)).reply.status).toBe(404);
+    expect((await final()).reply.status).toBe(400);
+    expect(
+      (await begin(server.url, { "Upload-Concat": "nonsense", "Upload-Length": "1" })).reply.status,
+    ).toBe(400);
+  });
+
+  test("the whole needs the password, the parts do not", async () => {
+    const one = await part(Buffer.from("hello"));
+    const headers = { "Upload-Concat": `final;${one}`, "Upload-Password": undefined };
+    expect((await begin(server.url, headers)).reply.status).toBe(400);
+  });
+
+  test("parts that are the whole's now are gone", async () => {
+    const one = await part(Buffer.from("hello"));
+    await final(one);
+    expect((await head(one)).status).toBe(404);
+    expect((await tus("DELETE", one)).status).toBe(404);
+  });
+
+  test("an empty part counts as one", async () => {
+    const empty = { ...BODY, "Upload-Concat": "partial", "Upload-Length": "0", "Upload-Password": undefined };
+    const { location } = await begin(server.url, empty, new Uint8Array());
+    const { reply } = await final(location, await part(Buffer.from("x")));
+    expect((await retrieve(server.url, reply.headers["file-hash"])).toString()).toBe("x");
+  });
+
+  test("the final upload's own metadata name the file", async () => {
+    const headers = {
+      "Upload-Concat": `final;${await part(Buffer.from("hello"))}`,
+      "Upload-Metadata": `filename ${base64("whole.txt")}`,
+    };
+    const { reply } = await begin(server.url, headers);
+    const answer = await fetch(`${server.url}/api/retrieve/${reply.headers["file-hash"]}`, {
+      headers: { "File-Password": base64("correct horse") },
+    });
+    const { download_link: link } = (await answer.json()) as { download_link: string };
+    expect((await fetch(link)).headers.get("content-disposition")).toContain("whole.txt");
+  });
+});

@@ -1,0 +1,113 @@
+/** tus-js-client, as a front end uses it. */
+import { Readable } from "node:stream";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import type { UploadOptions } from "tus-js-client";
+import { Upload } from "tus-js-client";
+import { FlakyProxy, seeded, STEADY } from "../../support/flaky-proxy.js";
+import type { TestServer } from "../../support/server.js";
+import { startServer } from "../../support/server.js";
+import { bytesOf } from "../../support/vault.js";
+import { base64, PASSWORD, retrieve } from "./client.js";
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startServer();
+});
+afterAll(() => server.stop());
+
+interface Run {
+  readonly upload: Upload;
+  /** The file's hash. */
+  readonly done: Promise<string>;
+}
+
+function uploading(input: Buffer | Readable, options: Partial<UploadOptions> = {}): Run {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  let hash = "";
+  const upload = new Upload(input, {
+    endpoint: `${server.url}/files`,
+    headers: { "Upload-Password": base64(PASSWORD) },
+    metadata: { filename: "client.bin", filetype: "application/x-test" },
+    retryDelays: Array.from({ length: 50 }, () => 10),
+    onAfterResponse: (_req, res) => {
+      hash = res.getHeader("File-Hash") ?? hash;
+    },
+    onError: reject,
+    onSuccess: () => resolve(hash),
+    ...options,
+  });
+  return { upload, done: promise };
+}
+
+async function expectStored(hash: string, plain: Uint8Array): Promise<void> {
+  expect(hash).toMatch(/^[0-9a-f]{64}$/);
+  expect(Buffer.compare(await retrieve(server.url, hash), plain)).toBe(0);
+}
+
+test("uploads in one PATCH, and in many", async () => {
+  const plain = Buffer.from(bytesOf(3_000_000, 1));
+  for (const chunkSize of [Number.POSITIVE_INFINITY, 400_000]) {
+    const { upload, done } = uploading(plain, { chunkSize });
+    upload.start();
+    await expectStored(await done, plain);
+  }
+});
+
+test("pauses and goes on, also as another client that knows only the URL", async () => {
+  const plain = Buffer.from(bytesOf(3_000_000, 2));
+  const first = uploading(plain, {
+    chunkSize: 200_000,
+    onChunkComplete: (_size, accepted) => {
+      if (accepted >= 1_000_000) void first.upload.abort();
+    },
+  });
+  first.upload.start();
+  while (first.upload.url === null || !first.upload.url)
+    await new Promise(resolve => setTimeout(resolve, 10));
+  await new Promise(resolve => setTimeout(resolve, 700));
+  const second = uploading(plain, { uploadUrl: first.upload.url, chunkSize: 500_000, headers: {} });
+  second.upload.start();
+  await expectStored(await second.done, plain);
+});
+
+test("uploads a stream whose length it does not know", async () => {
+  const plain = Buffer.from(bytesOf(1_000_000, 3));
+  const { upload, done } = uploading(Readable.from([plain]), {
+    uploadLengthDeferred: true,
+    chunkSize: 100_000,
+  });
+  upload.start();
+  await expectStored(await done, plain);
+});
+
+test("uploads in parallel parts, which become one file", async () => {
+  const plain = Buffer.from(bytesOf(4_000_000, 4));
+  const { upload, done } = uploading(plain, { parallelUploads: 4 });
+  upload.start();
+  await expectStored(await done, plain);
+});
+
+test("gets through a network that breaks again and again", async () => {
+  const plain = Buffer.from(bytesOf(5_000_000, 5));
+  const random = seeded(5);
+  const proxy = await FlakyProxy.open(server.url, () => {
+    if (proxy.cuts >= 30) return STEADY;
+    return {
+      ...STEADY,
+      cutAfterBytes: Math.floor(random() * 400_000),
+      cutBy: random() < 0.5 ? "reset" : "end",
+    };
+  });
+  const { upload, done } = uploading(plain, {
+    // Upload URLs name the server, not the proxy.
+    onBeforeRequest: req => {
+      const { pathname } = new URL(req.getURL());
+      Object.assign(req, { _url: `${proxy.url}${pathname}` });
+    },
+    endpoint: `${proxy.url}/files`,
+  });
+  upload.start();
+  await expectStored(await done, plain);
+  expect(proxy.cuts).toBeGreaterThan(0);
+  await proxy.close();
+}, 60_000);

@@ -1,0 +1,128 @@
+/** Who writes when two want to: no lock of a dead connection, no byte of two writers mixed. */
+import type { ClientRequest } from "node:http";
+import { request } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import type { TestServer } from "../../support/server.js";
+import { startServer } from "../../support/server.js";
+import { bytesOf } from "../../support/vault.js";
+import { base64, begin, BODY, head, patch, PASSWORD, retrieve, TUS } from "./client.js";
+
+const LENGTH = 20_000;
+const CHUNK = { "Upload-Length": String(LENGTH), "Upload-Metadata": `chunk_size ${base64("1024")}` };
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startServer();
+});
+afterAll(() => server.stop());
+
+/** A PATCH that has sent `body` and then neither sends nor ends; resolves with its status, or null when it is cut. */
+function stalledPatch(
+  location: string,
+  offset: number,
+  body: Uint8Array,
+): { req: ClientRequest; status: Promise<number | null> } {
+  const headers = {
+    ...TUS,
+    ...BODY,
+    "Upload-Offset": String(offset),
+    "Content-Length": String(LENGTH - offset),
+  };
+  const req = request(location, { method: "PATCH", headers, agent: false });
+  const status = new Promise<number | null>(resolve => {
+    req.on("response", res => {
+      res.resume();
+      resolve(res.statusCode ?? 0);
+    });
+    req.on("error", () => resolve(null));
+  });
+  req.write(body);
+  return { req, status };
+}
+
+async function settledOffset(location: string): Promise<number> {
+  for (let before = -1; ; ) {
+    const offset = Number((await head(location)).headers["upload-offset"]);
+    if (offset === before) return offset;
+    before = offset;
+    await sleep(300);
+  }
+}
+
+describe("a stalled PATCH", () => {
+  test("locks nobody out: another goes on from HEAD at once, and what the first sends later is never seen", async () => {
+    const [first, second] = [bytesOf(LENGTH, 1), bytesOf(LENGTH, 2)];
+    const { location } = await begin(server.url, CHUNK);
+    const stalled = stalledPatch(location, 0, first.subarray(0, 8000));
+    const offset = await settledOffset(location);
+    expect(offset).toBeGreaterThan(0);
+    const reply = await patch(location, offset, second.subarray(offset));
+    expect(reply.status).toBe(204);
+    stalled.req.end(first.subarray(8000));
+    expect(await stalled.status).not.toBe(204);
+    const expected = Buffer.concat([first.subarray(0, offset), second.subarray(offset)]);
+    expect(Buffer.compare(await retrieve(server.url, reply.headers["file-hash"]), expected)).toBe(0);
+  });
+
+  test("that is cut keeps what it had sent, to the byte", async () => {
+    const plain = bytesOf(LENGTH, 3);
+    const { location } = await begin(server.url, CHUNK);
+    const stalled = stalledPatch(location, 0, plain.subarray(0, 7777));
+    await sleep(300);
+    stalled.req.destroy();
+    const offset = await settledOffset(location);
+    expect(offset).toBe(7777);
+    const reply = await patch(location, offset, plain.subarray(offset));
+    expect(Buffer.compare(await retrieve(server.url, reply.headers["file-hash"]), plain)).toBe(0);
+  });
+});
+
+test("a client that sends other bytes after a cut gets exactly the last version", async () => {
+  const [old, now] = [bytesOf(LENGTH, 4), bytesOf(LENGTH, 5)];
+  const { location } = await begin(server.url, CHUNK);
+  const stalled = stalledPatch(location, 0, old.subarray(0, 1500));
+  await sleep(300);
+  stalled.req.destroy();
+  const kept = await settledOffset(location);
+  const reply = await patch(location, kept, now.subarray(kept));
+  const expected = Buffer.concat([old.subarray(0, kept), now.subarray(kept)]);
+  expect(Buffer.compare(await retrieve(server.url, reply.headers["file-hash"]), expected)).toBe(0);
+});
+
+test("an upload goes on from HEAD on a server that was started again", async () => {
+  const plain = bytesOf(LENGTH, 6);
+  const { location } = await begin(server.url, CHUNK);
+  await patch(location, 0, plain.subarray(0, 5000));
+  const again = await startServer({ DATABASE_URL: server.databaseUrl, DATA_DIR: server.dataDir });
+  const there = `${again.url}${new URL(location).pathname}`;
+  expect((await head(there)).headers["upload-offset"]).toBe("5000");
+  const reply = await patch(there, 5000, plain.subarray(5000));
+  expect(Buffer.compare(await retrieve(server.url, reply.headers["file-hash"]), plain)).toBe(0);
+  await again.stop();
+});
+
+test("names, passwords and tokens of uploads are nowhere in the database", async () => {
+  const { default: pg } = await import("pg");
+  const metadata = `filename ${base64("canary-name.txt")},note ${base64("canary-note")}`;
+  const { location } = await begin(server.url, { "Upload-Length": "5", "Upload-Metadata": metadata });
+  await patch(location, 0, "cana");
+  const client = new pg.Client(server.databaseUrl);
+  await client.connect();
+  const rows: string[] = [];
+  for (const table of ["uploads", "grants", "pending_objects", "attempts"]) {
+    const { rows: found } = await client.query(`select * from ${table}`);
+    rows.push(
+      ...found.map(row =>
+        Object.values(row)
+          .map(v => (Buffer.isBuffer(v) ? v.toString("latin1") : String(v)))
+          .join(" "),
+      ),
+    );
+  }
+  await client.end();
+  const everything = rows.join("\n");
+  const token = location.slice(location.lastIndexOf("/") + 1);
+  for (const secret of ["canary", base64("canary-name.txt"), PASSWORD, token])
+    expect(everything).not.toContain(secret);
+});
