@@ -6,6 +6,7 @@ import type { Hash } from "node:crypto";
 import { createHash } from "node:crypto";
 import { VaultError } from "../core/errors.js";
 import type { Caller, StoredFile } from "../core/model.js";
+import { recut } from "../core/recut.js";
 import type { BeginUpload, LateFacts, Uploads } from "../core/uploads.js";
 
 export class Arrival {
@@ -41,7 +42,7 @@ export class Arrival {
 
   /** Cuts what is stored anew, if it was cut otherwise. */
   async recut(chunkBytes: number, signal: AbortSignal): Promise<void> {
-    this.#token = await this.uploads.recut(this.#token, chunkBytes, this.caller, signal);
+    this.#token = await recut(this.uploads, { token: this.#token, chunkBytes }, this.caller, signal);
   }
 
   finish(late: Omit<LateFacts, "sha256">): Promise<StoredFile> {

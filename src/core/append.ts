@@ -25,7 +25,7 @@ import { loadTail, storeTail } from "./tail.js";
 const WINDOW_BYTES = 8 * 1024 * 1024;
 const MAX_WINDOW_CHUNKS = 16;
 /** While less than this part of the memory is free, uploads make do with a quarter of their window. */
-const PLENTY = 3 / 4;/** Memory of a chunk that took longer to store than this is not used again. */
+const PLENTY = 3 / 4; /** Memory of a chunk that took longer to store than this is not used again. */
 const RECYCLE_WITHIN_MS = 5_000;
 
 export interface AppendDeps {

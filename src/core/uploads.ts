@@ -11,6 +11,7 @@ import { startMessage } from "../format/floe.js";
 import { newFileId } from "../format/id.js";
 import { MAX_CHUNK_BYTES, MIN_CHUNK_BYTES, layoutFor } from "../format/layout.js";
 import type { Layout } from "../format/layout.js";
+import type { FileMeta } from "../format/meta.js";
 import { openMeta, sealMeta } from "../format/meta.js";
 import { newToken } from "../format/token.js";
 import type { AppendDeps, AppendRequest } from "./append.js";
@@ -186,6 +187,30 @@ export class Uploads {
     if (upload.stage === "finished") return this.#finishedFile(upload);
     this.check(late);
     await this.requireWhole(upload);
+    try {
+      return await this.#makeFile(token, upload, late);
+    } catch (error) {
+      if (!(error instanceof VaultError) || error.code !== "UPLOAD_TAKEN_OVER") throw error;
+      // Two clients may finish at once: both are told of the same file.
+      const now = await this.find(token);
+      if (now.stage !== "finished") throw error;
+      return this.#finishedFile(now);
+    }
+  }
+
+  /** Drops the upload and what was received. Idempotent. */
+  async abandon(token: string): Promise<void> {
+    const upload = await this.look(token);
+    if (upload) await this.deps.uploads.end(upload.id, "abandoned");
+  }
+
+  /** The name and media type of an upload that is not yet a file. */
+  async metaOf(token: string): Promise<FileMeta> {
+    const upload = await this.find(token);
+    return openMeta(await this.#dekOf(upload, token), upload.id, upload.meta);
+  }
+
+  async #makeFile(token: string, upload: Upload, late: LateFacts): Promise<StoredFile> {
     const { uploadConcat, expectedSha256 } = this.factsOf(token, upload);
     if (uploadConcat === "partial") {
       throw new VaultError("UPLOAD_INCOMPLETE", `upload ${upload.id} is part of a file only`);
@@ -198,47 +223,16 @@ export class Uploads {
     }
     const grant = await this.#passwordGrant(upload, dek, late.password);
     const file = await fileOf(this.deps.chunkMap, upload, dek, sha256);
-    const terms = late.terms ?? upload.terms;
+    const { id: uploadId, lease } = upload;
     const stored = await this.deps.files.finish({
-      uploadId: upload.id,
-      lease: upload.lease,
+      uploadId,
+      lease,
       file,
-      terms,
+      terms: late.terms ?? upload.terms,
       grant,
     });
-    if (stored) return stored;
-    // Two clients may finish at once: both are told of the same file.
-    const now = await this.find(token);
-    if (now.stage !== "finished")
-      throw new VaultError("UPLOAD_TAKEN_OVER", `upload ${upload.id} was taken over`);
-    return this.#finishedFile(now);
-  }
-
-  /** Drops the upload and what was received. Idempotent. */
-  async abandon(token: string): Promise<void> {
-    const upload = await this.look(token);
-    if (upload) await this.deps.uploads.end(upload.id, "abandoned");
-  }
-
-  /**
-   * Cuts a whole but unfinished upload anew with another chunk size, and abandons the old one. For a form whose
-   * `chunk_size` comes after its file: slower, since every byte is opened and sealed again, but right.
-   */
-  async recut(token: string, chunkBytes: number, caller: Caller, signal: AbortSignal): Promise<string> {
-    const old = await this.find(token);
-    if (this.checkLayout(chunkBytes).chunkBytes === old.layout.chunkBytes) return token;
-    const { name, mediaType } = openMeta(await this.#dekOf(old, token), old.id, old.meta);
-    const { terms, offset: length } = old;
-    const again = await this.begin({ name, mediaType, password: null, length, chunkBytes, terms }, caller);
-    try {
-      const plain = await this.read(token, 0, signal);
-      await this.append(again.token, 0, plain, { lastByte: "by-length", signal });
-    } catch (error) {
-      await this.abandon(again.token);
-      throw error;
-    }
-    await this.abandon(token);
-    return again.token;
+    if (!stored) throw takenOver(upload);
+    return stored;
   }
 
   async #create(layout: Layout, input: BeginUpload): Promise<BegunUpload> {
@@ -267,9 +261,12 @@ export class Uploads {
     return { upload, token: token.text };
   }
 
+  /** Throws UPLOAD_TAKEN_OVER where another request ended the upload meanwhile, and its grant with it. */
   async #dekOf(upload: Upload, token: string): Promise<Uint8Array> {
     const key = new UploadToken(token);
-    return key.dek(upload, await this.deps.grants.find({ id: key.id, kind: "upload" }));
+    const grant = await this.deps.grants.find({ id: key.id, kind: "upload" });
+    if (!grant && (await this.find(token)).stage !== "receiving") throw takenOver(upload);
+    return key.dek(upload, grant);
   }
 
   /** Throws UPLOAD_INCOMPLETE unless the last byte is durable. */
@@ -308,6 +305,10 @@ function offsetMismatch(upload: Upload, offset: number): VaultError {
     "OFFSET_MISMATCH",
     `upload ${upload.id} stands at ${upload.offset}, not at ${offset}`,
   );
+}
+
+function takenOver(upload: Upload): VaultError {
+  return new VaultError("UPLOAD_TAKEN_OVER", `upload ${upload.id} was taken over`);
 }
 
 function tooLarge(bytes: number, max: number): VaultError {

@@ -1,5 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import fc from "fast-check";
+import { recut } from "../../src/core/recut.js";
+import { GrantRows } from "../../src/database/grant-store.js";
 import type { Vault } from "../support/vault.js";
 import { bytesOf, openVault, pieces } from "../support/vault.js";
 
@@ -137,7 +139,12 @@ describe("an upload", () => {
     const plain = bytesOf(20_000, 6);
     const { token } = await vault.begin({ password: null, length: null, chunkBytes: 1024 });
     await vault.uploads.append(token, 0, pieces(plain, 5000), { lastByte: "by-source" });
-    const again = await vault.uploads.recut(token, 4096, vault.caller, new AbortController().signal);
+    const again = await recut(
+      vault.uploads,
+      { token, chunkBytes: 4096 },
+      vault.caller,
+      new AbortController().signal,
+    );
     await expect(vault.uploads.find(token)).rejects.toMatchObject({ code: "NOT_FOUND" });
     const file = await vault.uploads.finish(again, { password: PASSWORD });
     expect((await vault.chunkMap.chunks(file.id, 0, 100)).length).toBe(Math.ceil(20_000 / (4096 - 32)));
@@ -182,6 +189,24 @@ describe("an upload", () => {
     const file = await vault.uploads.finish(token);
     const expected = Buffer.concat([first.subarray(0, offset), second.subarray(offset)]);
     expect(Buffer.from(await vault.read(file.hash, PASSWORD)).equals(expected)).toBe(true);
+  });
+
+  test("whose other writer finishes first tells the loser that it lost, not that there is no upload", async () => {
+    const { token } = await vault.begin({ length: 100, chunkBytes: CHUNK_BYTES });
+    const write = (seed: number) =>
+      vault.uploads.append(token, 0, pieces(bytesOf(100, seed), 50), { lastByte: "by-length" });
+    const findGrant = GrantRows.prototype.find;
+    // The first writer holds its lease and is about to look up its grant, when the second does all it has to do.
+    const spy = jest.spyOn(GrantRows.prototype, "find").mockImplementationOnce(async function (
+      this: GrantRows,
+      by,
+    ) {
+      await write(2);
+      await vault.uploads.finish(token);
+      return findGrant.call(this, by);
+    });
+    await expect(write(1)).rejects.toMatchObject({ code: "UPLOAD_TAKEN_OVER" });
+    spy.mockRestore();
   });
 
   test("never uses one nonce twice under one key, however often it is resumed", async () => {

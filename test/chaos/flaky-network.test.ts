@@ -1,0 +1,58 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { FlakyProxy, STEADY, seeded } from "../support/flaky-proxy.js";
+import type { ServerProcess } from "../support/process.js";
+import { Installation } from "../support/process.js";
+import { bytesOf } from "../support/vault.js";
+import { begin, download, head, patch } from "./client.js";
+
+const LENGTH = 50 * 1024 * 1024;
+const CUTS = 200;
+const SEED = Number(process.env["CHAOS_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+const CHUNK_BYTES = 256 * 1024;
+/** What a cut may cost of that which had reached the server's machine: one batch of commits (8 chunks). */
+const LOST_AT_MOST_BYTES = 8 * CHUNK_BYTES;
+
+let at: Installation;
+let server: ServerProcess;
+beforeAll(async () => {
+  at = await Installation.make();
+  server = await at.start();
+}, 60_000);
+afterAll(() => at.remove());
+
+/** The offset once the server has noticed the cut and kept what it had. */
+async function settledOffset(path: string): Promise<{ offset: number; hash: string | null }> {
+  for (let before = -1; ; ) {
+    const now = await head(server.url, path);
+    if (now.offset === before || now.hash !== null) return now;
+    before = now.offset;
+    await sleep(60);
+  }
+}
+
+test(`50 MB through ${CUTS} random cuts come back byte-equal, and each cut costs next to nothing (seed ${SEED})`, async () => {
+  const random = seeded(SEED);
+  const proxy = await FlakyProxy.open(server.url, () => {
+    if (proxy.cuts >= CUTS) return STEADY;
+    const cutAfterBytes = 1 + Math.floor((random() * 2 * LENGTH) / CUTS);
+    return { ...STEADY, cutAfterBytes, cutBy: random() < 0.5 ? "reset" : "end" };
+  });
+  const plain = bytesOf(LENGTH, SEED);
+  const path = await begin(server.url, LENGTH, CHUNK_BYTES);
+  let lostBytes = 0;
+  for (let state = await head(server.url, path); state.hash === null; ) {
+    const passedBefore = proxy.passedBytes;
+    await patch(proxy.url, path, state.offset, plain.subarray(state.offset)).catch(() => null);
+    const reached = proxy.passedBytes - passedBefore;
+    const now = await settledOffset(path);
+    expect(now.offset).toBeGreaterThanOrEqual(state.offset);
+    lostBytes = Math.max(lostBytes, state.offset + reached - now.offset);
+    state = now;
+  }
+  expect(proxy.cuts).toBe(CUTS);
+  await proxy.close();
+  const { hash } = await head(server.url, path);
+  expect(Buffer.compare(await download(server.url, hash ?? ""), plain)).toBe(0);
+  expect(lostBytes).toBeLessThan(LOST_AT_MOST_BYTES);
+}, 600_000);

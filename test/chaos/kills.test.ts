@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { seeded } from "../support/flaky-proxy.js";
+import type { ServerProcess } from "../support/process.js";
+import { Installation } from "../support/process.js";
+import { bytesOf } from "../support/vault.js";
+import { begin, download, head, patch } from "./client.js";
+import { sweepAndCompare } from "./leftovers.js";
+
+/** `npm run chaos` asks for more. */
+const KILLS = Number(process.env["CHAOS_KILLS"] ?? 100);
+const SEED = Number(process.env["CHAOS_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+const CLIENTS = 3;
+const CHUNK_BYTES = 16 * 1024;
+const MAX_KILL_AFTER_MS = 400;
+
+const random = seeded(SEED);
+let at: Installation;
+/** Null: killed, and not yet back. */
+const servers: (ServerProcess | null)[] = [null, null];
+let isOver = false;
+
+beforeAll(async () => {
+  at = await Installation.make();
+  for (const i of [0, 1]) servers[i] = await at.start();
+}, 60_000);
+afterAll(() => at.remove());
+
+async function anyServer(): Promise<string> {
+  for (;;) {
+    const up = servers.filter(server => server !== null);
+    const server = up[Math.floor(random() * up.length)];
+    if (server) return server.url;
+    await sleep(20);
+  }
+}
+
+/** Asks until a server answers. */
+async function insist<T>(ask: (url: string) => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await ask(await anyServer());
+    } catch {
+      await sleep(10);
+    }
+  }
+}
+
+/** Uploads in PATCHes of random sizes, each to another replica, until told that it is over; returns hashes with their bytes. */
+async function upload(seed: number): Promise<Map<string, Uint8Array>> {
+  const finished = new Map<string, Uint8Array>();
+  for (let round = 0; !isOver; round++) {
+    const plain = bytesOf(200_000 + Math.floor(random() * 800_000), seed * 1000 + round);
+    const path = await insist(url => begin(url, plain.length, CHUNK_BYTES));
+    let acknowledged = 0;
+    for (;;) {
+      const { offset, hash } = await insist(url => head(url, path));
+      expect(offset).toBeGreaterThanOrEqual(acknowledged); // what was acknowledged is never lost
+      acknowledged = offset;
+      if (hash !== null) {
+        finished.set(hash, plain);
+        break;
+      }
+      const size = 1 + Math.floor(random() * 150_000);
+      const part = plain.subarray(offset, offset + size);
+      const answer = await patch(await anyServer(), path, offset, part).catch(() => null);
+      if (answer?.status === 204 && answer.offset !== null) acknowledged = answer.offset;
+    }
+  }
+  return finished;
+}
+
+async function killAndRestart(): Promise<void> {
+  for (let kill = 0; kill < KILLS; kill++) {
+    await sleep(random() * MAX_KILL_AFTER_MS);
+    const victim = kill % 2;
+    const server = servers[victim];
+    servers[victim] = null;
+    await server?.kill("SIGKILL");
+    servers[victim] = await at.start();
+  }
+  isOver = true;
+}
+
+test(`${KILLS} kills of one of two replicas lose no acknowledged byte and leave nothing behind (seed ${SEED})`, async () => {
+  const [, ...all] = await Promise.all([
+    killAndRestart(),
+    ...Array.from({ length: CLIENTS }, (_, i) => upload(i)),
+  ]);
+  const files = all.flatMap(finished => [...finished]);
+  expect(files.length).toBeGreaterThan(CLIENTS);
+  for (const [hash, plain] of files) {
+    expect(Buffer.compare(await download(await anyServer(), hash), plain)).toBe(0);
+  }
+  expect(await sweepAndCompare(at)).toEqual({ orphans: [], missing: [] });
+}, 3_600_000);
