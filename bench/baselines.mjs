@@ -45,7 +45,7 @@ export function sealAlone(bytes) {
 }
 
 /** Note that @tus/file-store does not fsync: what it has acknowledged, a power cut can lose. */
-export async function uploadToTus(folder, bytes) {
+export async function uploadToTus(folder, bytes, patchBytes = bytes) {
   const directory = join(folder, "tus");
   await mkdir(directory, { recursive: true });
   const port = await freePort();
@@ -55,7 +55,7 @@ export async function uploadToTus(folder, bytes) {
   try {
     const url = `http://127.0.0.1:${port}`;
     await isUp(child, url);
-    return (await runClient({ task: "tusUpload", url, bytes })).seconds;
+    return (await runClient({ task: "tusUpload", url, bytes, patchBytes })).seconds;
   } finally {
     await stop(child);
     await rm(directory, { recursive: true, force: true });

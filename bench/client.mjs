@@ -3,13 +3,13 @@
  * task by message, answers with what came of it: `seconds` from opening the connection to the last byte of the answer.
  */
 import { once } from "node:events";
-import { request } from "node:http";
+import { Agent, request } from "node:http";
 import { matchesPattern, pattern } from "./pattern.mjs";
 
 const PASSWORD = "correct horse battery staple";
 const BOUNDARY = "----scattervault-bench";
 
-const tasks = { upload, download, tusUpload };
+const tasks = { upload, download, tusUpload, tusUploads };
 
 process.on("message", async ({ task, ...what }) => {
   try {
@@ -51,28 +51,44 @@ async function download({ url, hash, bytes, checks = false }) {
   return { seconds: got.seconds };
 }
 
-/** One creation, one PATCH with everything: the least that tus can be asked to do. */
-async function tusUpload({ url, bytes }) {
+/** One creation, then PATCHes of `patchBytes` over one connection; by default one with everything, the least that tus can be asked to do. */
+async function tusUpload({ url, bytes, patchBytes = bytes }) {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const tus = { "Tus-Resumable": "1.0.0" };
+  const type = { "Content-Type": "application/offset+octet-stream" };
+  // A server that knows no passwords does not look at it.
+  const password = { "Upload-Password": Buffer.from(PASSWORD).toString("base64") };
+  const began = performance.now();
   const created = await send(new URL("/files", url), {
     method: "POST",
-    headers: { ...tus, "Upload-Length": bytes },
+    headers: { ...tus, ...password, "Upload-Length": bytes, "Content-Length": 0 },
+    agent,
   });
   const { location } = expectStatus(created, 201).headers;
-  const type = { "Content-Type": "application/offset+octet-stream" };
-  const patched = await send(new URL(location, url), {
-    method: "PATCH",
-    headers: { ...tus, ...type, "Upload-Offset": 0, "Content-Length": bytes },
-    body: [pattern(bytes)],
-  });
-  expectStatus(patched, 204);
-  return { seconds: created.seconds + patched.seconds };
+  let hash;
+  for (let offset = 0; offset < bytes; offset += patchBytes) {
+    const length = Math.min(patchBytes, bytes - offset);
+    const patched = await send(new URL(location, url), {
+      method: "PATCH",
+      headers: { ...tus, ...type, "Upload-Offset": offset, "Content-Length": length },
+      body: [pattern(length)],
+      agent,
+    });
+    hash = expectStatus(patched, 204).headers["file-hash"];
+  }
+  agent.destroy();
+  return { seconds: (performance.now() - began) / 1000, hash };
+}
+
+/** `count` at once out of this one process: as many processes would compete with the server for its cores. */
+async function tusUploads({ url, bytes, count }) {
+  await Promise.all(Array.from({ length: count }, () => tusUpload({ url, bytes })));
 }
 
 /** `onData`: takes the body instead of its becoming `text`. */
-async function send(url, { method = "GET", headers = {}, body = [], onData }) {
+async function send(url, { method = "GET", headers = {}, body = [], onData, agent = false }) {
   const began = performance.now();
-  const req = request(url, { method, headers, agent: false });
+  const req = request(url, { method, headers, agent });
   const answered = once(req, "response");
   answered.catch(() => {}); // thrown where it is awaited
   for (const pieces of body) {

@@ -6,7 +6,7 @@ import { clearData, startServer } from "./server.mjs";
 import { median } from "./statistics.mjs";
 
 /** `count` files of `bytes` at once, in or out. */
-export function scenariosOf({ bytes, parallelBytes, parallelCount }) {
+export function scenariosOf({ bytes, parallelBytes, parallelCount, tusParallelBytes, tusParallelCount }) {
   const scenario = (direction, count, bytes) => ({ direction, count, bytes });
   return [
     scenario("upload", 1, Math.ceil(bytes / 8)),
@@ -14,6 +14,9 @@ export function scenariosOf({ bytes, parallelBytes, parallelCount }) {
     scenario("upload", parallelCount, parallelBytes),
     scenario("download", 1, bytes),
     scenario("download", parallelCount, parallelBytes),
+    // The same bytes by one sender and by many.
+    scenario("tusUploads", 1, tusParallelBytes * tusParallelCount),
+    scenario("tusUploads", tusParallelCount, tusParallelBytes),
   ];
 }
 
@@ -26,7 +29,9 @@ export async function measureLoad(folder, { direction, count, bytes }) {
     await server.loop(); // what the start did is not counted
     const resident = sampleResident(pid);
     const began = performance.now();
-    await Promise.all(Array.from({ length: count }, () => runClient({ task: direction, url, bytes, hash })));
+    const clients = direction === "tusUploads" ? 1 : count;
+    const task = { task: direction, url, bytes, hash, count };
+    await Promise.all(Array.from({ length: clients }, () => runClient(task)));
     const seconds = (performance.now() - began) / 1000;
     return {
       residentBytes: median(resident.stop()),

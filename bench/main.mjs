@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { measureLoad, scenariosOf } from "./load.mjs";
 import { machineFacts } from "./machine.mjs";
 import { stopAll } from "./processes.mjs";
-import { printLoad, printSpeed } from "./report.mjs";
+import { printLoad, printSpeed, printTus } from "./report.mjs";
 import { MIB, settings } from "./settings.mjs";
 import { measureSpeed } from "./speed.mjs";
 
@@ -34,8 +34,9 @@ await leave();
 async function run() {
   const machine = machineFacts(folder);
   const needed = Math.max(
-    settings.bytes * (settings.rounds + 3),
+    settings.bytes * (3 * settings.rounds + 3),
     settings.parallelBytes * settings.parallelCount * 1.2,
+    settings.tusParallelBytes * settings.tusParallelCount * 1.2,
   );
   if (machine.freeBytes < needed)
     throw new Error(`${folder} has too little room: ${needed} bytes are needed`);
@@ -48,6 +49,7 @@ async function run() {
 
   const speeds = await measureSpeed(folder, settings, progress);
   printSpeed(speeds);
+  printTus(speeds);
 
   const scenarios = scenariosOf(settings);
   const results = scenarios.map(() => []);

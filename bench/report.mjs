@@ -2,7 +2,7 @@
 import { MIB } from "./settings.mjs";
 import { median, summary } from "./statistics.mjs";
 
-const AIMS = { uploadToTus: 0.5, downloadMBs: 300, peakMB: 350, loopP99Ms: 50 };
+const AIMS = { uploadToTus: 0.5, tusToTus: 0.7, downloadMBs: 300, peakMB: 350, loopP99Ms: 50, manyToOne: 1 };
 
 const LINES = {
   upload: "upload over REST, fsynced",
@@ -33,6 +33,31 @@ export function printSpeed(speeds) {
   aim(`download at least ${AIMS.downloadMBs} MB/s`, download, value => value >= AIMS.downloadMBs);
 }
 
+const TUS_LINES = [
+  ["in one PATCH", "tusUpload", "tus"],
+  ["in PATCHes of 8 MiB", "tusUploadPatches", "tusPatches"],
+];
+
+/** Uploads over tus beside the same requests to plain @tus/server + @tus/file-store. */
+export function printTus(speeds) {
+  console.log("\nUpload over tus".padEnd(34), "MB/s                    plain, no fsync         ratio");
+  for (const [line, ours, plain] of TUS_LINES) {
+    const of = ratio(median(speeds[ours]) / median(speeds[plain]));
+    console.log(
+      `  ${line.padEnd(30)}${summary(speeds[ours]).padEnd(26)}${summary(speeds[plain]).padEnd(24)}${of} ×`,
+    );
+  }
+  console.log();
+  aim(
+    `one PATCH at least ${AIMS.tusToTus} × plain`,
+    median(speeds.tusUpload) / median(speeds.tus),
+    value => value >= AIMS.tusToTus,
+    2,
+  );
+}
+
+const DIRECTIONS = { tusUploads: "tus upload" };
+
 /** `rows`: scenarios with their results. */
 export function printLoad(rows) {
   console.log(
@@ -44,7 +69,7 @@ export function printLoad(rows) {
       median(of(({ loop }) => loop[name]))
         .toFixed(1)
         .padStart(6);
-    const what = `${count} × ${direction} of ${Math.ceil(bytes / MIB)} MiB`;
+    const what = `${count} × ${DIRECTIONS[direction] ?? direction} of ${Math.ceil(bytes / MIB)} MiB`;
     const peak = summary(of(({ peakBytes }) => peakBytes / 1e6));
     const resident = summary(of(({ residentBytes }) => residentBytes / 1e6));
     const speed = summary(of(({ speed }) => speed));
@@ -63,6 +88,18 @@ export function printLoad(rows) {
     `event loop delay under ${AIMS.loopP99Ms} ms at p99, the worst of all`,
     worst(({ loop }) => loop.p99),
     value => value <= AIMS.loopP99Ms,
+  );
+  const [one, many] = rows.filter(({ direction }) => direction === "tusUploads");
+  const speedOf = ({ results }) => median(results.map(({ speed }) => speed));
+  const peakOf = ({ results }) => median(results.map(result => result.peakBytes));
+  aim(
+    `${many.count} tus uploads at once in all at least as fast as one alone`,
+    speedOf(many) / speedOf(one),
+    value => value >= AIMS.manyToOne,
+    2,
+  );
+  console.log(
+    `       their peak memory beside that of one alone: ${(peakOf(many) / peakOf(one)).toFixed(2)} ×`,
   );
 }
 

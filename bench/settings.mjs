@@ -10,6 +10,11 @@ export const settings = {
   parallelBytes: whole("BENCH_PARALLEL_MIB", whole("BENCH_MIB", 1024)) * MIB,
   /** How many go in or out at once. */
   parallelCount: whole("BENCH_PARALLEL", 8),
+  /** Size of the PATCHes where an upload over tus is not one PATCH. */
+  tusPatchBytes: 8 * MIB,
+  /** Size of each of the files that go in over tus at once, and how many do. */
+  tusParallelBytes: whole("BENCH_TUS_PARALLEL_MIB", 64) * MIB,
+  tusParallelCount: 32,
   /** How often each thing is measured. */
   rounds: whole("BENCH_ROUNDS", 3),
   /** Where the data lies: the disk that is measured. */

@@ -6,12 +6,18 @@ import { settle } from "./machine.mjs";
 import { runClient } from "./processes.mjs";
 import { clearData, startServer } from "./server.mjs";
 
-export async function measureSpeed(folder, { bytes, rounds }, say) {
+export async function measureSpeed(folder, { bytes, rounds, tusPatchBytes }, say) {
   const fileToCopy = join(folder, "file-to-copy");
   await writeFileToCopy(fileToCopy, bytes);
   const server = await startServer(folder);
   const { url } = server;
   let hash = "";
+  let tusHash = "";
+  const overTus = async patchBytes => {
+    const uploaded = await runClient({ task: "tusUpload", url, bytes, patchBytes });
+    tusHash = uploaded.hash;
+    return uploaded.seconds;
+  };
   const measures = {
     upload: async () => {
       const uploaded = await runClient({ task: "upload", url, bytes });
@@ -22,6 +28,9 @@ export async function measureSpeed(folder, { bytes, rounds }, say) {
     copy: () => copyAndSync(fileToCopy),
     seal: () => sealAlone(bytes),
     tus: () => uploadToTus(folder, bytes),
+    tusUpload: () => overTus(bytes),
+    tusPatches: () => uploadToTus(folder, bytes, tusPatchBytes),
+    tusUploadPatches: () => overTus(tusPatchBytes),
   };
   const speeds = Object.fromEntries(Object.keys(measures).map(name => [name, []]));
   for (let round = 1; round <= rounds; round++) {
@@ -32,7 +41,8 @@ export async function measureSpeed(folder, { bytes, rounds }, say) {
       say(`round ${round}: ${name} ${speed.toFixed(0)} MB/s`);
     }
   }
-  await runClient({ task: "download", url, hash, bytes, checks: true });
+  for (const stored of [hash, tusHash])
+    await runClient({ task: "download", url, hash: stored, bytes, checks: true });
   say("what came back is what went in, byte by byte (not timed)");
   await server.stop();
   await clearData(folder);

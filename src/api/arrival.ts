@@ -7,7 +7,8 @@ import { createHash } from "node:crypto";
 import { VaultError } from "../core/errors.js";
 import type { Caller, StoredFile } from "../core/model.js";
 import { recut } from "../core/recut.js";
-import type { BeginUpload, LateFacts, Uploads } from "../core/uploads.js";
+import type { BeginUpload, LateFacts } from "../core/upload-inputs.js";
+import type { Uploads } from "../core/uploads.js";
 
 export class Arrival {
   #token: string;

@@ -24,8 +24,10 @@ import { loadTail, storeTail } from "./tail.js";
 /** Bytes of one upload that may be on their way to the buckets at once, and how many chunks at most. */
 const WINDOW_BYTES = 8 * 1024 * 1024;
 const MAX_WINDOW_CHUNKS = 16;
-/** While less than this part of the memory is free, uploads make do with a quarter of their window. */
-const PLENTY = 3 / 4; /** Memory of a chunk that took longer to store than this is not used again. */
+/** While less than these parts of the memory are free, uploads make do with a quarter of their window, or one chunk. */
+const PLENTY = 3 / 4;
+const SCARCE = 1 / 2;
+/** Memory of a chunk that took longer to store than this is not used again. */
 const RECYCLE_WITHIN_MS = 5_000;
 
 export interface AppendDeps {
@@ -71,7 +73,7 @@ class Writer {
 
   readonly #commits: Commits;
 
-  /** Bytes received, durable or not. */
+  /** Bytes taken into buffers, durable or not. */
   #received: number;
   #buffer: Uint8Array | undefined;
   #filled = 0;
@@ -90,12 +92,12 @@ class Writer {
     this.#upload = upload;
     this.#chunkPlainBytes = plainBytesPerChunk(upload.layout);
     this.#message = resumeMessage(bodyKey(dek), bodyAad(upload.id), upload.floeHeader);
-    this.#received = upload.offset;
     const firstChunkIndex = (upload.offset - tailBytes(upload)) / this.#chunkPlainBytes;
     if (!Number.isInteger(firstChunkIndex)) {
       throw new VaultError("INTERNAL", `upload ${upload.id}: offset and tail do not meet at a chunk border`);
     }
     this.#nextToSeal = firstChunkIndex;
+    this.#received = firstChunkIndex * this.#chunkPlainBytes; // the tail comes first, in open()
     this.#scatter = new Scatter(deps.buckets, deps.chunkMap, upload, firstChunkIndex, deps.random);
     this.#commits = new Commits({
       chunkMap: deps.chunkMap,
@@ -153,7 +155,6 @@ class Writer {
         this.#share?.busy();
         if (next.done) return;
         this.#checkLength(next.value.length);
-        this.#received += next.value.length;
         await this.#fill(next.value);
       }
     } finally {
@@ -184,6 +185,7 @@ class Writer {
       const taken = piece.subarray(from, from + this.#chunkPlainBytes - this.#filled);
       this.#buffer.set(taken, this.#filled);
       this.#filled += taken.length;
+      this.#received += taken.length; // only now: a byte that waits for memory may never be taken
       from += taken.length;
     }
     const { length } = this.#upload;
@@ -198,8 +200,9 @@ class Writer {
   }
 
   #windowChunks(): number {
-    const { budget } = this.deps;
-    const windowBytes = budget.free > budget.total * PLENTY ? WINDOW_BYTES : WINDOW_BYTES / 4;
+    const { free, total } = this.deps.budget;
+    if (free < total * SCARCE) return 1;
+    const windowBytes = free < total * PLENTY ? WINDOW_BYTES / 4 : WINDOW_BYTES;
     const chunks = Math.floor(windowBytes / this.#upload.layout.chunkBytes);
     return Math.min(MAX_WINDOW_CHUNKS, Math.max(1, chunks));
   }

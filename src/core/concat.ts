@@ -6,10 +6,13 @@
 import { VaultError } from "./errors.js";
 import type { Caller, StoredFile, Upload } from "./model.js";
 import type { Log } from "./ports.js";
-import type { BeginUpload, BegunUpload, Uploads } from "./uploads.js";
+import type { BeginUpload, BegunUpload } from "./upload-inputs.js";
+import type { Uploads } from "./uploads.js";
 
-/** Bounds the header, the row and the queries of one request. */
-const MAX_PARTS = 1000;
+/** Bounds the queries of one request; and 100 URLs go into the 16 KiB that Node allows for headers. */
+const MAX_PARTS = 100;
+/** A whole that has not grown for this long has lost who drove it, in milliseconds. */
+const STALLED_MS = 10_000;
 
 export class Concatenations {
   /** Those that this process drives, by upload id. */
@@ -52,8 +55,14 @@ export class Concatenations {
   /** {@link proceed}, with nobody waiting. */
   proceedInBackground(token: string): void {
     this.proceed(token).catch(error => {
-      this.log.warn("a concatenation stopped; the next HEAD of it goes on", { reason: String(error) });
+      this.log.warn("a concatenation stopped; a HEAD of it goes on", { reason: String(error) });
     });
+  }
+
+  /** Goes on with a whole that nobody drives any more; leaves it to whoever does. */
+  async proceedIfStalled(token: string, upload: Upload): Promise<void> {
+    if (this.#underWay.has(upload.id) || (await this.uploads.idleMs(upload)) < STALLED_MS) return;
+    this.proceedInBackground(token);
   }
 
   /** Stops those under way; they can be driven on later, here or elsewhere. */
@@ -77,9 +86,8 @@ export class Concatenations {
     const { signal } = this.#closing;
     const source = this.#bytes(parts, upload.offset, signal);
     await this.uploads.append(token, upload.offset, source, { lastByte: "by-length", signal });
-    const file = await this.uploads.finish(token);
-    for (const part of parts) await this.uploads.abandon(part); // their bytes are the file's now
-    return file;
+    // The parts stay until they expire: a client whose answer was lost asks again with the same ones.
+    return this.uploads.finish(token);
   }
 
   /** The parts' bytes, one after the other, from `start` of the whole on. */

@@ -20,12 +20,13 @@ import { bodyOfUpload } from "./body.js";
 import { VaultError } from "./errors.js";
 import type { GatherDeps } from "./gather.js";
 import { gather } from "./gather.js";
-import type { Caller, FileTerms, StoredFile, Upload } from "./model.js";
+import type { Caller, StoredFile, Upload } from "./model.js";
 import type { Passwords } from "./passwords.js";
 import { profileFor } from "./placement.js";
 import type { AttemptLimiter, Clock, FileStore, GrantStore, NewGrant, UploadStore } from "./ports.js";
 import type { TermLimits } from "./terms.js";
 import { checkTerms } from "./terms.js";
+import type { BeginUpload, BegunUpload, LateFacts } from "./upload-inputs.js";
 import { UploadToken } from "./upload-token.js";
 import { fileOf, isWhole } from "./whole.js";
 
@@ -40,37 +41,6 @@ interface UploadsDeps extends AppendDeps, GatherDeps {
   readonly termLimits: TermLimits;
   /** False: only callers with the role `uploader` or `admin` may begin an upload. */
   readonly isOpenToAll: boolean;
-}
-
-/** What an upload begins with. */
-export interface BeginUpload {
-  readonly name: string;
-  readonly mediaType: string;
-  /** Null where the password comes after the bytes (a form with the file first): {@link Uploads.finish} then needs it. */
-  readonly password: string | null;
-  /** Plain length; null: not known yet. */
-  readonly length: number | null;
-  /** Null: the default. */
-  readonly chunkBytes: number | null;
-  readonly terms: FileTerms;
-  /** What the door wants to remember of it. */
-  readonly facts?: Partial<UploadFacts>;
-}
-
-/** A begun upload and the token that is the right to go on with it. */
-export interface BegunUpload {
-  readonly upload: Upload;
-  readonly token: string;
-}
-
-/** What a door may learn only while or after the bytes come. */
-export interface LateFacts {
-  /** Where none was given at the beginning. */
-  readonly password?: string;
-  /** Of the plain bytes, 64 hex digits, where they came in one request. */
-  readonly sha256?: string;
-  /** In place of those given at the beginning. */
-  readonly terms?: FileTerms;
 }
 
 const NO_FACTS: UploadFacts = { uploadMetadata: null, uploadConcat: null, parts: [], expectedSha256: null };
@@ -163,6 +133,12 @@ export class Uploads {
     }
     const leased = await this.deps.uploads.lease(upload.id, { offset: upload.offset, length });
     if (!leased) throw offsetMismatch(upload, upload.offset);
+  }
+
+  /** How long no byte of it has become durable: each commit moves the expiry. */
+  async idleMs({ expiresAt }: Upload): Promise<number> {
+    const now = await this.deps.clock.now();
+    return now.getTime() - (expiresAt.getTime() - this.deps.uploadTtlSeconds * 1000);
   }
 
   /** The facts that the door gave at the beginning. */

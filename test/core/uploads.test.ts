@@ -209,6 +209,43 @@ describe("an upload", () => {
     spy.mockRestore();
   });
 
+  test("whose client leaves while its last bytes wait for memory has not got them, and goes on later", async () => {
+    await using small = await openVault({ memoryBytes: 64 * 1024 });
+    const held = await small.budget.acquire(64 * 1024);
+    const plain = bytesOf(100, 20);
+    const { token } = await small.begin({ length: 100, chunkBytes: CHUNK_BYTES });
+    const gone = new AbortController();
+    const waiting = small.uploads.append(token, 0, pieces(plain, 100), {
+      lastByte: "by-length",
+      signal: gone.signal,
+    });
+    const ending = expect(waiting).rejects.toThrow("gone");
+    while (small.budget.waiting === 0) await new Promise(resolve => setTimeout(resolve, 5));
+    gone.abort(new Error("gone"));
+    await ending;
+    held.release();
+    expect((await small.uploads.find(token)).offset).toBe(0);
+    await small.uploads.append(token, 0, pieces(plain, 100), { lastByte: "by-length" });
+    const file = await small.uploads.finish(token);
+    expect(await small.read(file.hash, PASSWORD)).toEqual(plain);
+  });
+
+  test("in many small appends costs at most one tail each, beside its chunks, and leaves none", async () => {
+    await using small = await openVault();
+    const [appends, bytes] = [20, 64 * 1024];
+    const { token } = await small.begin({ length: appends * bytes, chunkBytes: 1024 * 1024 });
+    for (let i = 0; i < appends; i++) {
+      await small.uploads.append(token, i * bytes, pieces(bytesOf(bytes, i), bytes), {
+        lastByte: "by-length",
+      });
+    }
+    const chunks = Math.ceil((appends * bytes) / (1024 * 1024 - 4 * 32));
+    expect(small.calls("put")).toBeLessThanOrEqual(appends + chunks);
+    await small.uploads.finish(token);
+    await small.sweep();
+    expect((await small.objects()).length).toBe(chunks);
+  });
+
   test("never uses one nonce twice under one key, however often it is resumed", async () => {
     const nonces = vault.countNonces();
     const { token } = await vault.begin({ length: 8000, chunkBytes: CHUNK_BYTES });

@@ -1,7 +1,8 @@
 /** POST: from the headers of a creation request to a begun upload; and the end of one whose bytes have all come. */
 import { VaultError } from "../../core/errors.js";
 import type { Caller } from "../../core/model.js";
-import type { BeginUpload, BegunUpload, Uploads } from "../../core/uploads.js";
+import type { BeginUpload, BegunUpload } from "../../core/upload-inputs.js";
+import type { Uploads } from "../../core/uploads.js";
 import { badRequest } from "../errors.js";
 import { parseMetadata } from "./metadata.js";
 

@@ -17,7 +17,7 @@ export async function describeUpload(
   const before = await uploads.find(token);
   const { uploadMetadata, uploadConcat } = uploads.factsOf(token, before);
   const isFinal = uploadConcat?.startsWith(FINAL) === true;
-  if (isFinal && before.stage === "receiving") concatenations.proceedInBackground(token);
+  if (isFinal && before.stage === "receiving") await concatenations.proceedIfStalled(token, before);
   const upload = isFinal || uploadConcat === PARTIAL ? before : await finishIfWhole(uploads, token, before);
   const isDone = upload.stage === "finished";
   return {

@@ -5,12 +5,13 @@
  */
 import type { Locker } from "@tus/utils";
 import { Server } from "@tus/server";
-import type { Request, RequestHandler, Response } from "express";
+import type { ErrorRequestHandler, Request, RequestHandler, Response } from "express";
 import { Router } from "express";
 import { VaultError } from "../../core/errors.js";
 import { callerOf } from "../caller.js";
 import type { ApiDeps } from "../deps.js";
 import { answerOf } from "../errors.js";
+import { endEarly } from "../leftovers.js";
 import { signalOf } from "../limits.js";
 import { Checksum, CHECKSUM_ALGORITHMS } from "./checksum.js";
 import { concatenate } from "./concatenation.js";
@@ -22,6 +23,8 @@ import { EXTENSIONS, expiresHeader, TusStore } from "./store.js";
 
 const VERSION = "1.0.0";
 const BODY_TYPE = "application/offset+octet-stream";
+/** How long the body of a client that is gone may take to end, in milliseconds. */
+const GONE_GRACE_MS = 2_000;
 const OVERRIDABLE = ["PATCH", "DELETE", "HEAD", "OPTIONS"];
 
 export function tusRoutes(deps: ApiDeps): RequestHandler {
@@ -35,6 +38,7 @@ export function tusRoutes(deps: ApiDeps): RequestHandler {
       next(error);
     }
   });
+  router.use(refuse(deps));
   return router;
 }
 
@@ -96,6 +100,21 @@ function tusServer(deps: ApiDeps): Server {
 /** Leases fence writers where they commit (core/append.ts), so nobody ever waits for a lock, or is told 423. */
 const NO_LOCKS: Locker = { newLock: () => ({ lock: async () => {}, unlock: async () => {} }) };
 
+/** Refusals of ours that @tus/server never saw, in the form of those that it answers: the sentence as text. */
+function refuse(deps: ApiDeps): ErrorRequestHandler {
+  return async (error, req, res, next) => {
+    if (res.headersSent) return next(error);
+    const { code, status, message, retryAfterSeconds } = answerOf(error, deps.isDatabaseAway);
+    if (code === "INTERNAL") req.log.error({ code, err: error }, "request failed");
+    if (retryAfterSeconds !== undefined) res.setHeader("Retry-After", retryAfterSeconds);
+    const body = `${message}\n`;
+    res
+      .status(status)
+      .set({ "Content-Type": "text/plain; charset=utf-8", "Content-Length": Buffer.byteLength(body) });
+    await endEarly(req, res, body);
+  };
+}
+
 /** Status and sentence from the one catalogue; @tus/server's own refusals stay as they are. */
 function refusal(deps: ApiDeps, error: unknown): { status_code: number; body: string } | undefined {
   if (!(error instanceof Error)) return undefined;
@@ -111,9 +130,24 @@ function contextOf(deps: ApiDeps, req: Request, res: Response): TusContext {
     req,
     res,
     caller: callerOf(req, deps.settings.adminToken),
-    signal: signalOf(res),
+    signal: slowSignal(res),
     checksum: Checksum.parse(req.get("Upload-Checksum")),
   };
+}
+
+/**
+ * Fires at once for a client that is too slow. For one that is gone it waits: @tus/server then ends the body with what
+ * had come, and all of that is to be kept.
+ */
+function slowSignal(res: Response): AbortSignal {
+  const slow = new AbortController();
+  const signal = signalOf(res);
+  signal.addEventListener("abort", () => {
+    const { reason } = signal;
+    if (reason instanceof VaultError && reason.code === "SLOW_CLIENT") slow.abort(reason);
+    else setTimeout(() => slow.abort(reason), GONE_GRACE_MS).unref();
+  });
+  return slow.signal;
 }
 
 /** "The Final Upload MUST NOT be modified": 403. */
