@@ -9,7 +9,7 @@ import type { PlainRange } from "../../src/core/downloads.js";
 import type { Caller, ChunkRecord, FileTerms, StoredFile } from "../../src/core/model.js";
 import type { Swept } from "../../src/core/sweep.js";
 import { sweep } from "../../src/core/sweep.js";
-import type { BegunUpload } from "../../src/core/uploads.js";
+import type { BegunUpload } from "../../src/core/upload-inputs.js";
 import { openDatabase } from "../../src/database/orm.js";
 import type { FloeMessage } from "../../src/format/floe.js";
 import { SEGMENT_OVERHEAD_BYTES } from "../../src/format/layout.js";
