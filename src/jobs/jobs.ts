@@ -2,6 +2,7 @@
  * Background work on graphile-worker, over the same PostgreSQL: replicas share one queue, and a job whose replica died
  * is done by another. One line each to a core function; what a job does is core's business.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Runner, TaskList } from "graphile-worker";
 import { Logger, parseCronItems, run, runMigrations } from "graphile-worker";
 import type { Pool } from "pg";
@@ -13,31 +14,56 @@ export interface Work {
 }
 
 const CRON = [{ task: "sweep", match: "* * * * *", options: { backfillPeriod: 0, maxAttempts: 1 } }];
+/** How long after it stopped by itself, the database being away, the runner is started again. */
+const RESTART_DELAY_MS = 5_000;
 
 /** Creates or updates graphile-worker's own schema. */
 export async function migrateJobs(pool: Pool): Promise<void> {
   await runMigrations({ pgPool: pool });
 }
 
-/** Starts working until `stop`, which waits for the job under way. */
+/** Starts working until `stop`, which waits for the job under way. Outlives a database that goes away and comes back. */
 export async function startJobs(pool: Pool, work: Work, log: Log): Promise<{ stop(): Promise<void> }> {
   const stopping = new AbortController();
-  const taskList: TaskList = { sweep: () => work.sweep(stopping.signal).then(() => undefined) };
-  const runner: Runner = await run({
+  const { signal } = stopping;
+  let runner = await startRunner(pool, { sweep: () => work.sweep(signal).then(() => undefined) }, log);
+  const watching = watch();
+  return {
+    async stop() {
+      stopping.abort();
+      await runner.stop().catch(() => {}); // it may have stopped by itself
+      await watching;
+    },
+  };
+
+  /** graphile-worker stops for good when it loses the database in the middle of a job; the server must not. */
+  async function watch(): Promise<void> {
+    while (!signal.aborted) {
+      await runner.promise.catch(error => log.error("jobs stopped", { reason: String(error) }));
+      await sleep(RESTART_DELAY_MS, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      try {
+        runner = await startRunner(pool, { sweep: () => work.sweep(signal).then(() => undefined) }, log);
+      } catch (error) {
+        log.error("jobs cannot start yet", { reason: String(error) });
+      }
+    }
+  }
+}
+
+function startRunner(pool: Pool, taskList: TaskList, log: Log): Promise<Runner> {
+  return run({
     pgPool: pool,
     taskList,
     parsedCronItems: parseCronItems(CRON),
     concurrency: 1,
     noHandleSignals: true, // main.ts decides when the process ends
+    // Batched, with no delay: unbatched, 0.18 does not await how a job ended, and a database that is away then ends
+    // the whole process by an unhandled rejection.
+    preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
     logger: new Logger(() => (level, message) => {
       if (level === "error") log.error(`jobs: ${message}`);
       else if (level === "warning") log.warn(`jobs: ${message}`);
     }),
   });
-  return {
-    async stop() {
-      stopping.abort();
-      await runner.stop();
-    },
-  };
 }
