@@ -14,7 +14,8 @@ import { Registry, collectDefaultMetrics } from "prom-client";
 import type { ApiSettings } from "./api/deps.js";
 import type { Api } from "./api/server.js";
 import { createApi } from "./api/server.js";
-import { openBuckets, parseBucketUrls } from "./buckets/open.js";
+import { openBuckets } from "./buckets/open.js";
+import { parseBucketUrls } from "./buckets/spec.js";
 import type { Config } from "./config.js";
 import { profileFor } from "./core/placement.js";
 import type { Log } from "./core/ports.js";
@@ -199,7 +200,7 @@ async function openVaultOf(
   closers: Closers,
   options: Partial<VaultOptions> = {},
 ): Promise<Vault> {
-  const specs = parseBucketUrls(config.BUCKETS ?? defaultBuckets(config.DATA_DIR));
+  const specs = config.BUCKETS ?? parseBucketUrls(defaultBuckets(config.DATA_DIR));
   const gcsEndpoint = config.GCS_ENDPOINT;
   const opened = await openBuckets(specs, {
     registry,

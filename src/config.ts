@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { z } from "zod";
+import { BucketSpecError, parseBucketUrls } from "./buckets/spec.js";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -65,6 +66,15 @@ const VARIABLES = z.object({
   DATABASE_POOL_SIZE: whole(2, 200).prefault("10").describe("Connections of one replica to the database."),
   BUCKETS: z
     .string()
+    .transform((text, context) => {
+      try {
+        return parseBucketUrls(text);
+      } catch (error) {
+        if (!(error instanceof BucketSpecError)) throw error;
+        for (const problem of error.problems) context.addIssue(problem);
+        return z.NEVER;
+      }
+    })
     .optional()
     .describe(
       "Comma-separated `gs://name` or `file:///path`, each with optional `?region=…`. Default: six folders under DATA_DIR.",

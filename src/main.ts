@@ -2,7 +2,6 @@
 /** The process: configuration, the command asked for, signals. */
 import { readFileSync } from "node:fs";
 import { emitSchema } from "./api/graphql/schema.js";
-import { BucketSpecError } from "./buckets/spec.js";
 import { program } from "./cli/program.js";
 import type { Service } from "./compose.js";
 import { compose, migrate, NotMigratedError, sweepOnce } from "./compose.js";
@@ -32,7 +31,7 @@ try {
 
 /** Says what is wrong: a sentence where an operator can put it right, everything there is where it is a bug. */
 function complain(error: unknown): number {
-  if (error instanceof ConfigError || error instanceof BucketSpecError) {
+  if (error instanceof ConfigError) {
     const problems = error.problems.map(problem => `  ${problem}`).join("\n");
     console.error(`Scattervault cannot start, these settings are wrong:\n${problems}`);
     return EXIT_USAGE;

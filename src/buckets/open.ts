@@ -19,9 +19,6 @@ import type { RetryOptions } from "./retry.js";
 import { retrying } from "./retry.js";
 import type { BucketSpec } from "./spec.js";
 
-// The composition root needs nothing of this room but this file.
-export { type BucketSpec, parseBucketUrls } from "./spec.js";
-
 export interface BucketPolicy {
   readonly retry: RetryOptions;
   readonly deadline: DeadlineOptions;

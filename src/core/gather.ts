@@ -108,7 +108,8 @@ async function readPiece(
   } catch (error) {
     share.release();
     signal.throwIfAborted();
-    throw unavailable(deps.log, body, read, error);
+    const isOfTheFile = [FormatError, BucketError, VaultError].some(known => error instanceof known);
+    throw isOfTheFile ? unavailable(deps.log, body, read, error) : error; // the database is away, or a bug
   }
 }
 

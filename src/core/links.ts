@@ -81,7 +81,7 @@ export class Links {
     if (grant.isExpired || grant.revokedAt) throw new VaultError("LINK_EXPIRED", "the link is over");
     assertTerms(grant);
     const file = await this.deps.fileStore.find({ id: grant.fileId });
-    if (!file?.meta) throw new VaultError("FILE_GONE", `file ${grant.fileId} is gone`);
+    if (!file?.meta || file.isExpired) throw new VaultError("FILE_GONE", `file ${grant.fileId} is gone`);
     const dek = unwrapDek({
       kind: "link",
       record: grant.wrap,

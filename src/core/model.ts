@@ -113,6 +113,8 @@ export interface StoredFile {
   readonly retainUntil: Date | null;
   /** By the database's clock: it cannot be deleted yet. */
   readonly isRetained: boolean;
+  /** By the database's clock, and not retained: as good as gone, though the sweep has not come yet. */
+  readonly isExpired: boolean;
 }
 
 export type BucketState = "active" | "read_only" | "draining" | "disabled";

@@ -92,6 +92,10 @@ export class DeadRows implements DeadObjects {
         select id from uploads where stage <> 'receiving' and expires_at < ${long}
         order by expires_at limit ${limit} for update skip locked)`.execute(db);
     await sql`
+      delete from attempts where key in (
+        select key from attempts where expire < (extract(epoch from now()) * 1000)::bigint
+        limit ${limit} for update skip locked)`.execute(db);
+    await sql`
       delete from grants where id in (
         select id from grants where kind = 'link' and expires_at < ${long}
         order by expires_at limit ${limit} for update skip locked)`.execute(db);

@@ -74,6 +74,7 @@ export const FileTable = defineEntity({
     downloadCount: p.integer().default(0),
     retainUntil: p.datetime().nullable(),
     isRetained: byDatabaseClock("retain_until > now()"),
+    isPastExpiry: byDatabaseClock("expires_at <= now()"),
     goneAt: p.datetime().nullable(),
     /** True until the last chunk row of a gone file has become a dead object. */
     hasChunks: p.boolean().default(true),

@@ -108,6 +108,7 @@ async function finishUpload(em: EntityManager, { uploadId, lease, file }: Finish
 }
 
 export function toFile(row: FileRow): StoredFile {
+  const isExpired = row.isPastExpiry && !row.isRetained;
   return {
     id: row.id,
     hash: hex(row.hash),
@@ -116,12 +117,13 @@ export function toFile(row: FileRow): StoredFile {
     meta: row.meta && bytes(row.meta),
     plainBytes: integer(row.plainBytes),
     parity: { dataChunks: row.dataChunks, parityChunks: row.parityChunks },
-    status: row.status,
+    status: isExpired ? "gone" : row.status,
     createdAt: row.createdAt,
     expiresAt: row.expiresAt,
     maxDownloads: row.maxDownloads,
     downloadCount: row.downloadCount,
     retainUntil: row.retainUntil ?? null,
     isRetained: row.isRetained,
+    isExpired,
   };
 }

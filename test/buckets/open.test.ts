@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { Registry } from "prom-client";
-import { DEFAULT_POLICY, openBuckets, parseBucketUrls } from "../../src/buckets/open.js";
+import { DEFAULT_POLICY, openBuckets } from "../../src/buckets/open.js";
+import { parseBucketUrls } from "../../src/buckets/spec.js";
 import { bucketContract, failing, newKey } from "../contracts/bucket.js";
 import { GcsDouble } from "../support/gcs-double.js";
 

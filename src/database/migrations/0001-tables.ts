@@ -140,7 +140,7 @@ const OBJECTS = `
   );
   create index dead_objects_free on dead_objects (claimed_until)`;
 
-/** In the shape that rate-limiter-flexible expects; `expire` is in milliseconds. */
+/** `expire` is in milliseconds since 1970. */
 const ATTEMPTS = `
   create table attempts (
     key     varchar(255) primary key,
