@@ -30,13 +30,13 @@ const ROOMS: Record<string, { rooms: string[]; packages: string[] }> = {
   },
   database: {
     rooms: ["core", "format"],
-    packages: ["node:*", "@mikro-orm/*", "kysely", "pg", "rate-limiter-flexible"],
+    packages: ["node:*", "@mikro-orm/*", "kysely", "pg"],
   },
   api: { rooms: ["core", "api/rest", "api/tus", "api/graphql"], packages: ["*"] },
   "api/tus": { rooms: ["core", "api"], packages: ["@tus/*", "express", "node:*"] },
   "api/rest": { rooms: ["core", "format", "api"], packages: ["*"] },
   "api/graphql": { rooms: ["core", "format", "api"], packages: ["*"] },
-  jobs: { rooms: ["core"], packages: ["graphile-worker", "pg"] },
+  jobs: { rooms: ["core"], packages: ["graphile-worker", "node:timers/promises", "pg"] },
   cli: { rooms: ["core"], packages: ["commander"] },
 };
 /** Only these files of a room are open to the others named. */

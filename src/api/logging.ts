@@ -9,8 +9,8 @@ import { pinoHttp } from "pino-http";
 
 const REQUEST_ID = /^[\w.-]{1,64}$/;
 const MAX_PATH_LENGTH = 200;
-/** A capability in a path: what follows `/d/` or `/files/`, and whatever else looks like a token (43 of base64url). */
-const AFTER_DOOR = /(\/(?:d|files)\/+)[^/]+/gi;
+/** A capability in a path: all that follows `/d/` or `/files/`, and whatever else looks like a token (43 of base64url). */
+const AFTER_DOOR = /(\/(?:d|files)\/+).+/gi;
 const TOKEN = /(?<=\/)[\w-]{43}(?=\/|$)/g;
 const QUIET_PATHS = new Set(["/healthz", "/readyz", "/metrics"]);
 

@@ -17,6 +17,7 @@ import { watch } from "./limits.js";
 import { requestLog } from "./logging.js";
 import { restRoutes } from "./rest/routes.js";
 import { tusRoutes } from "./tus/routes.js";
+import { settled } from "./under-way.js";
 
 export type { ApiDeps } from "./deps.js";
 
@@ -70,6 +71,7 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
     async drain(graceMs) {
       isDraining = true;
       await closeWithin(server, graceMs);
+      await settled(deps);
       await graphql.stop();
     },
   };

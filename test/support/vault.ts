@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
-import type { BucketSpec } from "../../src/buckets/open.js";
+import type { BucketSpec } from "../../src/buckets/spec.js";
 import { MemoryBucket } from "../../src/buckets/memory.js";
 import { readConfig } from "../../src/config.js";
 import type { PlainRange } from "../../src/core/downloads.js";

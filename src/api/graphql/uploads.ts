@@ -38,6 +38,7 @@ export class UploadResolver {
       if (expectedSha256 && expectedSha256 !== arrival.sha256) {
         throw new VaultError("CHECKSUM_MISMATCH", "not the expected SHA-256", { field: "expected_sha256" });
       }
+      signal.throwIfAborted(); // the form was cut in its last boundary
       const file = await arrival.finish({});
       return fileView(file, { name, mediaType, sha256: arrival.sha256 });
     } catch (error) {

@@ -3,7 +3,7 @@
  * known before the file is checked before a byte of it is stored; what comes after it is applied at the end.
  */
 import type { IncomingMessage } from "node:http";
-import type { RequestHandler } from "express";
+import type { Request, RequestHandler, Response } from "express";
 import { VaultError } from "../../core/errors.js";
 import type { Caller, FileTerms, StoredFile } from "../../core/model.js";
 import type { Uploads } from "../../core/uploads.js";
@@ -14,6 +14,7 @@ import { badRequest } from "../errors.js";
 import { signalOf } from "../limits.js";
 import type { FieldPart, FilePart } from "./form.js";
 import { formParts } from "./form.js";
+import { track } from "../under-way.js";
 import { wholeNumber } from "../whole-number.js";
 
 const FIELDS = ["password", "chunk_size", "expires_in", "max_downloads"] as const;
@@ -23,25 +24,27 @@ type FieldName = (typeof FIELDS)[number];
 const MAX_FORM_OVERHEAD_BYTES = 256 * 1024;
 
 export function upload(deps: ApiDeps): RequestHandler {
-  return async (req, res) => {
-    const caller = callerOf(req, deps.settings.adminToken);
-    checkDeclaredLength(req, deps.settings.maxUploadBytes);
-    const signal = signalOf(res);
-    const form = new UploadForm(deps.uploads, caller, signal);
-    try {
-      for await (const part of formParts(req, signal)) {
-        if (part.kind === "field") form.takeField(part);
-        else await form.takeFile(part);
-      }
-      const { hash } = await form.finish();
-      res.status(201).json({ status: "success", hash });
-    } catch (error) {
-      await form
-        .abandon()
-        .catch(cause => req.log.warn({ cause: String(cause) }, "an upload was left to the sweep"));
-      throw error;
+  return (req, res) => track(deps, takeForm(deps, req, res));
+}
+
+async function takeForm(deps: ApiDeps, req: Request, res: Response): Promise<void> {
+  const caller = callerOf(req, deps.settings.adminToken);
+  checkDeclaredLength(req, deps.settings.maxUploadBytes);
+  const signal = signalOf(res);
+  const form = new UploadForm(deps.uploads, caller, signal);
+  try {
+    for await (const part of formParts(req, signal)) {
+      if (part.kind === "field") form.takeField(part);
+      else await form.takeFile(part);
     }
-  };
+    const { hash } = await form.finish();
+    res.status(201).json({ status: "success", hash });
+  } catch (error) {
+    await form
+      .abandon()
+      .catch(cause => req.log.warn({ cause: String(cause) }, "an upload was left to the sweep"));
+    throw error;
+  }
 }
 
 /** The parts of one form, as they come. */

@@ -13,6 +13,7 @@ import type { ApiDeps } from "../deps.js";
 import { answerOf } from "../errors.js";
 import { endEarly } from "../leftovers.js";
 import { signalOf } from "../limits.js";
+import { track } from "../under-way.js";
 import { Checksum, CHECKSUM_ALGORITHMS } from "./checksum.js";
 import { concatenate } from "./concatenation.js";
 import type { TusContext } from "./context.js";
@@ -33,7 +34,7 @@ export function tusRoutes(deps: ApiDeps): RequestHandler {
   router.use(overrideMethod, protocolHeaders(deps), checkProtocol);
   router.use(async (req, res, next) => {
     try {
-      await answer(deps, tus, contextOf(deps, req, res));
+      await track(deps, answer(deps, tus, contextOf(deps, req, res)));
     } catch (error) {
       next(error);
     }
