@@ -49,7 +49,7 @@ export const UploadTable = defineEntity({
     maxDownloads: p.integer().strictNullable(),
     hash: p.blob().nullable(),
     createdAt: p.datetime(3).defaultRaw("now()"),
-    expiresAt: p.datetime(),
+    expiresAt: p.datetime(3),
     isExpired: byDatabaseClock("expires_at <= now()"),
   },
 });
