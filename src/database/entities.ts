@@ -48,8 +48,8 @@ export const UploadTable = defineEntity({
     expiresInSeconds: p.bigint("number").strictNullable(),
     maxDownloads: p.integer().strictNullable(),
     hash: p.blob().nullable(),
-    createdAt: p.datetime(3).defaultRaw("now()"),
-    expiresAt: p.datetime(3),
+    createdAt: p.datetime(3).defaultRaw("date_trunc('milliseconds', now())"),
+    expiresAt: p.datetime(),
     isExpired: byDatabaseClock("expires_at <= now()"),
   },
 });

@@ -50,8 +50,8 @@ const UPLOADS = `
     expires_in_seconds  bigint check (expires_in_seconds > 0),
     max_downloads       int check (max_downloads > 0),
     hash                bytea check (octet_length(hash) = 32),
-    created_at          timestamptz(3) not null default now(),
-    expires_at          timestamptz(3) not null,
+    created_at          timestamptz(3) not null default date_trunc('milliseconds', now()),
+    expires_at          timestamptz not null,
     check (num_nulls(tail_bucket_id, tail_object_key, tail_plain_bytes) in (0, 3)),
     check ((stage = 'finished') = (hash is not null))
   );
