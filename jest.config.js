@@ -7,8 +7,11 @@ export default {
   globalTeardown: "<rootDir>/test/support/global-teardown.ts",
   extensionsToTreatAsEsm: [".ts"],
   moduleNameMapper: { "^(\\.{1,2}/.*)\\.js$": "$1" },
-  testTimeout: 30_000,
-  maxWorkers: 2,
+  testTimeout: 60_000,
+  // One at a time: many files start servers of their own, which have the other core. In a process that is replaced when it
+  // has grown, since what modules hold is never given back.
+  maxWorkers: 1,
+  workerIdleMemoryLimit: "1GB",
   transform: {
     "^.+\\.ts$": [
       "@swc/jest",

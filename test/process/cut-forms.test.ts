@@ -106,7 +106,7 @@ describe.each<[string, Form, readonly (keyof typeof cuts)[]]>([
     if (way === "ends") expect(answer).toMatch(/^HTTP\/1\.1 \d+ [\s\S]*"(BAD_REQUEST|BAD_USER_INPUT)"/);
     else expect(answer).not.toMatch(/^HTTP\/1\.1 2/);
     // The server itself drops the upload; nobody waits for it to expire.
-    for (let i = 0; i < 100 && (await openUploads()) > 0; i++) await sleep(50);
+    for (let i = 0; i < 400 && (await openUploads()) > 0; i++) await sleep(50);
     expect(await openUploads()).toBe(0);
     expect(await allFiles(server.url)).toEqual([]);
   });
