@@ -26,7 +26,8 @@ export async function migrateJobs(pool: Pool): Promise<void> {
 export async function startJobs(pool: Pool, work: Work, log: Log): Promise<{ stop(): Promise<void> }> {
   const stopping = new AbortController();
   const { signal } = stopping;
-  let runner = await startRunner(pool, { sweep: () => work.sweep(signal).then(() => undefined) }, log);
+  const taskList: TaskList = { sweep: () => work.sweep(signal).then(() => undefined) };
+  let runner = await startRunner(pool, taskList, log);
   const watching = watch();
   return {
     async stop() {
@@ -43,7 +44,7 @@ export async function startJobs(pool: Pool, work: Work, log: Log): Promise<{ sto
       await sleep(RESTART_DELAY_MS, undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
       try {
-        runner = await startRunner(pool, { sweep: () => work.sweep(signal).then(() => undefined) }, log);
+        runner = await startRunner(pool, taskList, log);
       } catch (error) {
         log.error("jobs cannot start yet", { reason: String(error) });
       }

@@ -2,6 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { BucketRecord, BucketState } from "../../src/core/model.js";
 import { place, profileFor } from "../../src/core/placement.js";
+import { seeded } from "../support/flaky-proxy.js";
 
 const bucket = (id: number, weight = 1, state: BucketState = "active"): BucketRecord => ({
   id,
@@ -75,14 +76,3 @@ test.each([
 test("no buckets: no profile", () => {
   expect(() => profileFor(0)).toThrow(RangeError);
 });
-
-/** mulberry32, a small generator by Tommy Ettinger: the same numbers for the same seed. */
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

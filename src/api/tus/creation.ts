@@ -35,7 +35,6 @@ export function beginUpload(uploads: Uploads, header: HeaderOf, caller: Caller):
  */
 export async function finishUpload(uploads: Uploads, token: string): Promise<string | null> {
   const upload = await uploads.find(token);
-  if (uploads.factsOf(token, upload).uploadConcat === PARTIAL && upload.length !== 0) return null;
   if (upload.length === 0) await uploads.append(token, 0, nothing(), { lastByte: "by-length" });
   if (uploads.factsOf(token, upload).uploadConcat === PARTIAL) return null;
   return (await uploads.finish(token)).hash;

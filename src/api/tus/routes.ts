@@ -94,7 +94,11 @@ function tusServer(deps: ApiDeps): Server {
       res.removeHeader("Upload-Expires");
       return { headers: { "File-Hash": hash } };
     },
-    onResponseError: (_req, error) => refusal(deps, error),
+    // @tus/server's own refusals are no Errors, and stay as they are.
+    onResponseError(_req, error) {
+      const { req, res } = tusContext();
+      return error instanceof Error ? refusalOf(deps, error, req, res) : undefined;
+    },
   });
 }
 
@@ -105,21 +109,20 @@ const NO_LOCKS: Locker = { newLock: () => ({ lock: async () => {}, unlock: async
 function refuse(deps: ApiDeps): ErrorRequestHandler {
   return async (error, req, res, next) => {
     if (res.headersSent) return next(error);
-    const { code, status, message, retryAfterSeconds } = answerOf(error, deps.isDatabaseAway);
-    if (code === "INTERNAL") req.log.error({ code, err: error }, "request failed");
-    if (retryAfterSeconds !== undefined) res.setHeader("Retry-After", retryAfterSeconds);
-    const body = `${message}\n`;
-    res
-      .status(status)
-      .set({ "Content-Type": "text/plain; charset=utf-8", "Content-Length": Buffer.byteLength(body) });
+    const { status_code, body } = refusalOf(deps, error, req, res);
+    const length = Buffer.byteLength(body);
+    res.status(status_code).set({ "Content-Type": "text/plain; charset=utf-8", "Content-Length": length });
     await endEarly(req, res, body);
   };
 }
 
-/** Status and sentence from the one catalogue; @tus/server's own refusals stay as they are. */
-function refusal(deps: ApiDeps, error: unknown): { status_code: number; body: string } | undefined {
-  if (!(error instanceof Error)) return undefined;
-  const { req, res } = tusContext();
+/** Status and sentence from the one catalogue, in the shape in which @tus/server takes them. */
+function refusalOf(
+  deps: ApiDeps,
+  error: unknown,
+  req: Request,
+  res: Response,
+): { status_code: number; body: string } {
   const { code, status, message, retryAfterSeconds } = answerOf(error, deps.isDatabaseAway);
   if (code === "INTERNAL") req.log.error({ code, err: error }, "request failed");
   if (retryAfterSeconds !== undefined) res.setHeader("Retry-After", retryAfterSeconds);
