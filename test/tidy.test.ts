@@ -41,7 +41,7 @@ const ROOMS: Record<string, { rooms: string[]; packages: string[] }> = {
 };
 /** Only these files of a room are open to the others named. */
 const OPEN_FILES: Record<string, string[]> = {
-  "database → core": ["errors", "model", "ports"],
+  "database → core": ["catalogue", "errors", "model", "ports"],
   "buckets → core": ["errors", "model", "ports"],
   "workers → core": ["ports"],
   "database → format": ["id", "layout"],

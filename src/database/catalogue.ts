@@ -10,7 +10,7 @@ import type {
   Page,
   PageRequest,
   UploadListFilter,
-} from "../core/ports.js";
+} from "../core/catalogue.js";
 import type { ChunkTableRow, FileRow, UploadRow } from "./entities.js";
 import { CHUNK_STATES, ChunkTable, FileTable, UploadTable } from "./entities.js";
 import { toFile } from "./file-store.js";

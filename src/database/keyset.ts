@@ -5,7 +5,7 @@
 import type { EntityName, FilterQuery, QueryOrderMap } from "@mikro-orm/core";
 import type { EntityManager } from "@mikro-orm/postgresql";
 import { VaultError } from "../core/errors.js";
-import type { Page, PageRequest } from "../core/ports.js";
+import type { Page, PageRequest } from "../core/catalogue.js";
 
 /** The values of the two columns that place a row, as a cursor holds them. */
 export type Key = readonly [first: string | number, second: string | number];

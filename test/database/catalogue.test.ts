@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { Upload } from "../../src/core/model.js";
-import type { Page, PageRequest } from "../../src/core/ports.js";
+import type { Page, PageRequest } from "../../src/core/catalogue.js";
 import { beginUpload, newFile, newUpload, run, some, stores } from "./fixture.js";
 
 const s = stores();

@@ -1,6 +1,6 @@
 /** One row of the chunk map as the schema shows it. */
 import { Field, Int, ObjectType, registerEnumType } from "type-graphql";
-import type { ChunkView } from "../../core/ports.js";
+import type { ChunkView } from "../../core/catalogue.js";
 import type { BucketRecord, StoredFile } from "../../core/model.js";
 import { decodeCore } from "../../format/core.js";
 import { plainBytesPerChunk } from "../../format/layout.js";

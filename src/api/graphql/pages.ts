@@ -1,7 +1,7 @@
 /** Relay connections, which also have `nodes`, over the pages of the catalogue. */
 import type { ClassType } from "type-graphql";
 import { Field, Int, ObjectType } from "type-graphql";
-import type { Page, PageRequest } from "../../core/ports.js";
+import type { Page, PageRequest } from "../../core/catalogue.js";
 import { badRequest } from "../errors.js";
 
 const MAX_PAGE = 100;
