@@ -1,6 +1,6 @@
 /** The port of the lists that administrators read: pages of files, uploads and chunk maps. */
 import type { FileId } from "../format/id.js";
-import type { ChunkRecord, FileStatus, StoredFile, Upload, UploadStage } from "./model.js";
+import type { BucketId, ChunkRecord, FileStatus, StoredFile, Upload, UploadStage } from "./model.js";
 
 /** Where a page begins and how long it is. `after` and `before` are cursors of {@link Page}. */
 export interface PageRequest {
@@ -36,10 +36,19 @@ export interface UploadListFilter {
   readonly stage?: readonly UploadStage[];
 }
 
+/** What one bucket holds of files and of uploads under way, parity included. */
+export interface BucketUsage {
+  readonly bucketId: BucketId;
+  readonly chunkCount: number;
+  readonly storedBytes: number;
+}
+
 /** Keyset-paged lists; never an offset scan. A cursor that is not ours is a VaultError BAD_REQUEST. */
 export interface Catalogue {
   files(page: PageRequest, filter: FileListFilter): Promise<Page<StoredFile>>;
   chunks(fileId: FileId, page: PageRequest): Promise<Page<ChunkView>>;
   /** Those that are not forgotten yet, newest first. */
   uploads(page: PageRequest, filter: UploadListFilter): Promise<Page<Upload>>;
+  /** Exact and cheap however many chunks there are; buckets that hold nothing are left out. */
+  usage(): Promise<readonly BucketUsage[]>;
 }

@@ -4,6 +4,7 @@ import type { FileId } from "../format/id.js";
 import { VaultError } from "../core/errors.js";
 import type { StoredFile, Upload } from "../core/model.js";
 import type {
+  BucketUsage,
   Catalogue,
   ChunkView,
   FileListFilter,
@@ -19,6 +20,7 @@ import { readPage } from "./keyset.js";
 import type { Database } from "./orm.js";
 import { bytes, objectKey } from "./rows.js";
 import { toUpload } from "./upload-store.js";
+import { readUsage } from "./usage.js";
 
 /** Milliseconds of an ECMAScript date, and a uuid. */
 const TIME_KEY = /^(\d{1,15}) ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
@@ -67,6 +69,10 @@ export class CatalogueRows implements Catalogue {
       toNode: toUpload,
     };
     return readPage(this.database.em(), list, page);
+  }
+
+  usage(): Promise<readonly BucketUsage[]> {
+    return readUsage(this.database.em());
   }
 }
 

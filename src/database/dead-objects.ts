@@ -7,6 +7,7 @@ import type { DeadObjects } from "../core/ports.js";
 import type { Database } from "./orm.js";
 import type { ObjectRow } from "./rows.js";
 import { objectColumns, toObjectRef } from "./rows.js";
+import { foldUsage } from "./usage.js";
 
 /** How long a sweeper has before others may try the same objects. */
 const CLAIM_SECONDS = 300;
@@ -20,6 +21,7 @@ export class DeadRows implements DeadObjects {
   async expired(limit: number): Promise<{ uploads: readonly FileId[]; files: readonly FileId[] }> {
     const db = this.database.em().getKysely();
     await this.#forgetEnded(limit);
+    await foldUsage(this.database.em());
     const uploads = await sql<{ id: FileId }>`
       select id from uploads where stage = 'receiving' and expires_at <= now()
       order by expires_at limit ${limit}`.execute(db);

@@ -69,7 +69,7 @@ export const FileTable = defineEntity({
     parityChunks: p.smallint(),
     status: p.text().$type<FileStatus>().default("available"),
     createdAt: p.datetime(3).defaultRaw("now()"),
-    expiresAt: p.datetime().strictNullable(),
+    expiresAt: p.datetime(3).strictNullable(),
     maxDownloads: p.integer().strictNullable(),
     downloadCount: p.integer().default(0),
     retainUntil: p.datetime().nullable(),

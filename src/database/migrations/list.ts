@@ -1,4 +1,8 @@
 /** All migrations, oldest first. A list, not a folder scan: `dist` and the tests load the same. */
 import { Tables } from "./0001-tables.js";
+import { Reading } from "./0003-reading.js";
 
-export const MIGRATIONS = [{ name: "0001-tables", class: Tables }];
+export const MIGRATIONS = [
+  { name: "0001-tables", class: Tables },
+  { name: "0003-reading", class: Reading },
+];
