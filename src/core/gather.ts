@@ -101,8 +101,7 @@ async function readPiece(
   signal: AbortSignal,
 ): Promise<Piece> {
   try {
-    const row = await rows.of(read.chunkIndex);
-    const stored = await fetchSegments(deps, row, read, signal);
+    const stored = await fetchWhereItLies(deps, rows, read, signal);
     const plain = await deps.sealer.open(body.message, read.position, stored, read.isLast);
     return { plain: plain.subarray(read.skipBytes, read.skipBytes + read.takeBytes), share };
   } catch (error) {
@@ -110,6 +109,27 @@ async function readPiece(
     signal.throwIfAborted();
     const isOfTheFile = [FormatError, BucketError, VaultError].some(known => error instanceof known);
     throw isOfTheFile ? unavailable(deps.log, body, read, error) : error; // the database is away, or a bug
+  }
+}
+
+/**
+ * A chunk may be moved to another bucket after its row was read (core/relocate.ts). So where its object cannot be had, the
+ * row is read again, and what it says now decides: once, for a second move takes longer than one read.
+ */
+async function fetchWhereItLies(
+  deps: GatherDeps,
+  rows: ChunkRows,
+  read: SegmentRead,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const row = await rows.of(read.chunkIndex);
+  try {
+    return await fetchSegments(deps, row, read, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    const now = await rows.again(read.chunkIndex);
+    if (now.objectKey === row.objectKey) throw error; // a key is never used twice: it has not moved
+    return fetchSegments(deps, now, read, signal);
   }
 }
 
@@ -149,12 +169,27 @@ class ChunkRows {
   ) {}
 
   async of(chunkIndex: number): Promise<ChunkRecord> {
-    const { dataChunks } = this.body.parity;
-    const stripe = Math.floor(chunkIndex / dataChunks);
-    if (stripe >= this.#firstStripe + STRIPES_PER_PAGE || stripe < this.#firstStripe) {
-      this.#firstStripe = stripe;
-      this.#page = this.#fetch(stripe);
-    }
+    const stripe = this.#stripeOf(chunkIndex);
+    if (stripe >= this.#firstStripe + STRIPES_PER_PAGE || stripe < this.#firstStripe) this.#turnTo(stripe);
+    return this.#find(chunkIndex);
+  }
+
+  /** The row as it is now, and with it those that come after it: what moved one chunk may have moved them all. */
+  again(chunkIndex: number): Promise<ChunkRecord> {
+    this.#turnTo(this.#stripeOf(chunkIndex));
+    return this.#find(chunkIndex);
+  }
+
+  #stripeOf(chunkIndex: number): number {
+    return Math.floor(chunkIndex / this.body.parity.dataChunks);
+  }
+
+  #turnTo(stripe: number): void {
+    this.#firstStripe = stripe;
+    this.#page = this.#fetch(stripe);
+  }
+
+  async #find(chunkIndex: number): Promise<ChunkRecord> {
     const row = (await this.#page).get(chunkIndex);
     if (!row)
       throw new VaultError("FILE_UNAVAILABLE", `file ${this.body.fileId}: chunk ${chunkIndex} has no row`);

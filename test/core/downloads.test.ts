@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { StoredFile } from "../../src/core/model.js";
+import { newObjectKey } from "../../src/core/scatter.js";
 import type { Vault } from "../support/vault.js";
 import { bytesOf, collect, openVault } from "../support/vault.js";
 
@@ -35,6 +36,20 @@ describe("a range", () => {
     await vault.read(file.hash, PASSWORD, { start: 300_000, end: 300_001 });
     expect(vault.calls("get") - before).toBe(1);
   });
+});
+
+test("a chunk that moves after its row was read is read where it lies now", async () => {
+  const plain = bytesOf(40 * PLAIN_PER_CHUNK, 12);
+  const file = await vault.store(plain, { chunkBytes: CHUNK_BYTES });
+  const stream = await vault.open(await vault.link(file.hash, PASSWORD, {}));
+  const first = (await stream.next()).value;
+  for (const row of (await vault.chunkMap.chunks(file.id, 0, 100)).slice(-8)) {
+    const [object, objectKey] = [await vault.object(row), newObjectKey()];
+    await vault.buckets.port(row.bucketId).put(objectKey, object);
+    await vault.sql("update chunks set object_key = $1 where object_key = $2", [objectKey, row.objectKey]);
+    await vault.replace(row, null);
+  }
+  expect(Buffer.concat([first, await collect(stream)])).toEqual(Buffer.from(plain));
 });
 
 describe("a stored file whose objects were touched", () => {
