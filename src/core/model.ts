@@ -1,6 +1,9 @@
 /** The words of the program as data: what core passes around and the stores keep. All of it is read-only. */
 import type { FileId } from "../format/id.js";
 import type { Layout } from "../format/layout.js";
+import type { ParityProfile } from "../format/parity/code.js";
+
+export type { ParityProfile };
 
 /** A bucket's number in the chunk map; its name is in the `buckets` table. */
 export type BucketId = number;
@@ -12,12 +15,6 @@ export type ObjectKey = string;
 export interface ObjectRef {
   readonly bucketId: BucketId;
   readonly objectKey: ObjectKey;
-}
-
-/** `dataChunks` (k) and `parityChunks` (m) of a full stripe. */
-export interface ParityProfile {
-  readonly dataChunks: number;
-  readonly parityChunks: number;
 }
 
 /** One row of the chunk map. Data chunk number = stripe · k + shard while shard < k. */
