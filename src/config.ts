@@ -77,7 +77,7 @@ const VARIABLES = z.object({
     })
     .optional()
     .describe(
-      "Comma-separated `gs://name` or `file:///path`, each with optional `?region=…`. Default: six folders under DATA_DIR.",
+      "Comma-separated `gs://name` or `file:///path`, each with optional `?region=…&domain=…`; a domain is what fails together (a disk, a zone). Default: six folders under DATA_DIR.",
     ),
   GCS_ENDPOINT: httpUrl()
     .optional()

@@ -3,6 +3,7 @@ import { randomInt } from "node:crypto";
 import type { OpenedBucket } from "./buckets/open.js";
 import type { Config } from "./config.js";
 import { BucketSet } from "./core/bucket-set.js";
+import { Buckets } from "./core/buckets.js";
 import { Budget } from "./core/budget.js";
 import { Concatenations } from "./core/concat.js";
 import { Downloads } from "./core/downloads.js";
@@ -36,6 +37,7 @@ export interface Vault {
   readonly links: Links;
   readonly files: Files;
   readonly buckets: BucketSet;
+  readonly steering: Buckets;
   readonly bucketDirectory: BucketDirectory;
   readonly chunkMap: ChunkMap;
   /** Memory for bytes on their way. */
@@ -73,6 +75,7 @@ export async function openVault(
     bucket,
     provider: spec.provider,
     region: spec.region,
+    domain: spec.domain,
   }));
   const buckets = await BucketSet.open(configured, bucketDirectory, log);
   const sealer = makeSealer(config.SEAL_THREADS);
@@ -129,6 +132,7 @@ export async function openVault(
     links,
     files,
     buckets,
+    steering: new Buckets({ set: buckets, directory: bucketDirectory, log }),
     bucketDirectory,
     chunkMap,
     budget,

@@ -1,6 +1,7 @@
 /** What the doors are given. compose.ts makes it; nothing here is made by the doors themselves. */
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
+import type { Buckets } from "../core/buckets.js";
 import type { Concatenations } from "../core/concat.js";
 import type { Downloads } from "../core/downloads.js";
 import type { Files } from "../core/files.js";
@@ -18,6 +19,7 @@ export interface ApiDeps {
   readonly links: Links;
   readonly files: Files;
   readonly catalogue: Catalogue;
+  readonly steering: Buckets;
   readonly bucketDirectory: Pick<BucketDirectory, "list">;
   readonly log: Logger;
   readonly registry: Registry;

@@ -71,6 +71,7 @@ export const ANSWERS = {
     sentence: "The body has a content type that is not read here. {reason}",
   },
   RANGE_NOT_SATISFIABLE: { status: 416, sentence: "The file has {size} bytes; the range lies outside." },
+  BUCKET_IN_USE: { status: 409, sentence: "The bucket is in use. {reason}" },
   CHECKSUM_MISMATCH: {
     status: CHECKSUM_MISMATCH_STATUS,
     sentence: "The bytes do not have the declared checksum.",

@@ -29,12 +29,17 @@ export class BucketSet {
 
   /** Gives each bucket its row and reads what the rows say. */
   static async open(
-    buckets: readonly (Pick<BucketRecord, "provider" | "region"> & { bucket: Bucket })[],
+    buckets: readonly (Pick<BucketRecord, "provider" | "region" | "domain"> & { bucket: Bucket })[],
     directory: BucketDirectory,
     log: Log,
   ): Promise<BucketSet> {
     const records = await directory.register(
-      buckets.map(({ bucket, provider, region }) => ({ name: bucket.name, provider, region })),
+      buckets.map(({ bucket, provider, region, domain }) => ({
+        name: bucket.name,
+        provider,
+        region,
+        domain,
+      })),
     );
     const ports = new Map(buckets.map(({ bucket }) => [bucket.name, bucket]));
     return new BucketSet(directory, ports, records, log);
@@ -42,11 +47,25 @@ export class BucketSet {
 
   /** The buckets that are configured here and take new chunks. */
   async candidates(): Promise<readonly BucketRecord[]> {
-    if (performance.now() - this.#readAt > REFRESH_MS) {
-      this.#records = await this.directory.list();
-      this.#readAt = performance.now();
-    }
-    return this.#records.filter(record => record.state === "active" && this.ports.has(record.name));
+    if (performance.now() - this.#readAt > REFRESH_MS) await this.refresh();
+    return this.#records.filter(record => record.state === "active" && this.isConfigured(record));
+  }
+
+  /** Whether the bucket takes new chunks; one that was chosen a while ago may no longer. */
+  async isCandidate(id: BucketId): Promise<boolean> {
+    return (await this.candidates()).some(candidate => candidate.id === id);
+  }
+
+  /** Reads the directory now: what was just changed there holds here at once. */
+  async refresh(): Promise<void> {
+    const readAt = performance.now();
+    this.#records = await this.directory.list();
+    this.#readAt = readAt;
+  }
+
+  /** Whether this process can reach it; a bucket that was taken out of `BUCKETS` keeps its row. */
+  isConfigured({ name }: Pick<BucketRecord, "name">): boolean {
+    return this.ports.has(name);
   }
 
   /** How many buckets are configured here, whatever their state: what the default profile goes by. */

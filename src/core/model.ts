@@ -124,6 +124,8 @@ export interface BucketRecord {
   readonly name: string;
   readonly provider: BucketProvider;
   readonly region: string | null;
+  /** Buckets of one failure domain fail together; null: a domain of its own. */
+  readonly domain: string | null;
   readonly state: BucketState;
   /** Relative share of new chunks. */
   readonly weight: number;

@@ -57,10 +57,42 @@ export interface Bucket {
 export interface BucketDirectory {
   /** Gives every configured bucket a row (a new one is active, weight 1) and returns all rows. Idempotent. */
   register(
-    buckets: readonly Pick<BucketRecord, "name" | "provider" | "region">[],
+    buckets: readonly Pick<BucketRecord, "name" | "provider" | "region" | "domain">[],
   ): Promise<readonly BucketRecord[]>;
   list(): Promise<readonly BucketRecord[]>;
-  update(id: BucketId, change: { state?: BucketState; weight?: number }): Promise<BucketRecord | null>;
+  /**
+   * Changes a bucket, one change at a time over all replicas: `rule` sees what the buckets were and would be, and what it
+   * throws leaves them as they were. Null: no such bucket.
+   */
+  update(id: BucketId, change: BucketChange, rule: (step: BucketStep) => void): Promise<BucketRecord | null>;
+  /** What lies in the bucket. */
+  contents(id: BucketId): Promise<BucketContents>;
+}
+
+/** What an administrator may change. */
+export interface BucketChange {
+  readonly state?: BucketState;
+  readonly weight?: number;
+}
+
+/** One change, before it is made. */
+export interface BucketStep {
+  readonly before: BucketRecord;
+  readonly after: BucketRecord;
+  readonly others: readonly BucketRecord[];
+  readonly contents: BucketContents;
+}
+
+/** What lies in one bucket, by what still needs it. */
+export interface BucketContents {
+  readonly chunkCount: number;
+  readonly storedBytes: number;
+  /** Tails of open uploads. */
+  readonly tailCount: number;
+  /** Objects reserved by a writer or a move that may still name them. */
+  readonly reservedCount: number;
+  /** Objects that nothing can name any more; the sweep deletes them. */
+  readonly deadCount: number;
 }
 
 // ------------------------------------------------------------------ sealing

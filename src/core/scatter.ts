@@ -53,6 +53,8 @@ export class Scatter {
   /** Stores one sealed chunk somewhere and says where. Chunks may be stored in any order and at the same time. */
   async store(chunkIndex: number, bytes: Uint8Array): Promise<ObjectRef> {
     let ref = await this.#refFor(chunkIndex);
+    // Reserved a while ago, perhaps: a bucket that is drained meanwhile gets no more, however slow the client is.
+    if (!(await this.buckets.isCandidate(ref.bucketId))) ref = await this.#detour(chunkIndex, undefined, 0);
     for (let detours = 0; ; detours++) {
       try {
         await this.buckets.port(ref.bucketId).put(ref.objectKey, bytes);

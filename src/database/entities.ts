@@ -18,6 +18,7 @@ export const BucketTable = defineEntity({
     name: p.text(),
     provider: p.text().$type<BucketProvider>(),
     region: p.text().strictNullable(),
+    domain: p.text().strictNullable(),
     state: p.text().$type<BucketState>(),
     weight: p.integer(),
     createdAt: p.datetime().defaultRaw("now()"),
@@ -51,6 +52,7 @@ export const UploadTable = defineEntity({
     createdAt: p.datetime(3).defaultRaw("date_trunc('milliseconds', now())"),
     expiresAt: p.datetime(),
     isExpired: byDatabaseClock("expires_at <= now()"),
+    leasedAt: p.datetime().defaultRaw("now()"),
   },
 });
 export type UploadRow = InferEntity<typeof UploadTable>;

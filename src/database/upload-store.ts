@@ -42,7 +42,7 @@ export class UploadRows implements UploadStore {
     const length = at.length ?? null;
     return this.database.transaction(async em => {
       const { rows } = await sql`
-        update uploads set lease = lease + 1, length = coalesce(length, ${length}::bigint)
+        update uploads set lease = lease + 1, leased_at = now(), length = coalesce(length, ${length}::bigint)
         where id = ${id} and stage = 'receiving' and expires_at > now() and "offset" = ${at.offset}
           and coalesce(length = ${length}::bigint, true) and coalesce("offset" <= ${length}::bigint, true)
         returning id`.execute(em.getKysely());

@@ -9,6 +9,7 @@ const bucket = (id: number, weight = 1, state: BucketState = "active"): BucketRe
   name: `memory://${id}`,
   provider: "memory",
   region: null,
+  domain: null,
   state,
   weight,
 });

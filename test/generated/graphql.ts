@@ -86,6 +86,12 @@ export type UnlockFileInput = {
   password: string;
 };
 
+export type UpdateBucketInput = {
+  id: string | number;
+  state?: BucketState | null | undefined;
+  weight?: number | null | undefined;
+};
+
 export type UploadFileInput = {
   chunkSize?: number | null | undefined;
   expectedSha256?: string | null | undefined;
@@ -150,10 +156,19 @@ export type ChunkMapQueryVariables = Exact<{
 
 export type ChunkMapQuery = { file: { chunks: { totalCount: number, nodes: Array<{ id: string, kind: ChunkKind, index: number | null, stripe: number, shard: number, offset: number | null, storedSize: number, digest: string, objectKey: string, state: ChunkState, writtenAt: string, lastVerifiedAt: string | null, bucket: { id: string, name: string, provider: BucketProvider, state: BucketState } }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null } | null };
 
+export type BucketFactsFragment = { id: string, name: string, provider: BucketProvider, region: string | null, state: BucketState, weight: number, usedSize: number, chunkCount: number };
+
 export type BucketsQueryVariables = Exact<{ [key: string]: never; }>;
 
 
-export type BucketsQuery = { buckets: Array<{ id: string, name: string, provider: BucketProvider, region: string | null, state: BucketState, weight: number }> };
+export type BucketsQuery = { buckets: Array<{ id: string, name: string, provider: BucketProvider, region: string | null, state: BucketState, weight: number, usedSize: number, chunkCount: number }> };
+
+export type UpdateBucketMutationVariables = Exact<{
+  input: UpdateBucketInput;
+}>;
+
+
+export type UpdateBucketMutation = { updateBucket: { bucket: { id: string, name: string, provider: BucketProvider, region: string | null, state: BucketState, weight: number, usedSize: number, chunkCount: number } | null, userErrors: Array<{ code: UserErrorCode, message: string, field: Array<string> | null, retryAfterSeconds: number | null }> } };
 
 export type PublicFileFragment = { id: string, hash: string, status: FileStatus, size: number, createdAt: string, expiresAt: string | null, remainingDownloads: number | null };
 
@@ -251,6 +266,18 @@ export class TypedDocumentString<TResult, TVariables>
     return this.value;
   }
 }
+export const BucketFactsFragmentDoc = new TypedDocumentString(`
+    fragment BucketFacts on Bucket {
+  id
+  name
+  provider
+  region
+  state
+  weight
+  usedSize
+  chunkCount
+}
+    `, {"fragmentName":"BucketFacts"}) as unknown as TypedDocumentString<BucketFactsFragment, unknown>;
 export const PublicFileFragmentDoc = new TypedDocumentString(`
     fragment PublicFile on File {
   id
@@ -385,15 +412,46 @@ export const ChunkMapDocument = new TypedDocumentString(`
 export const BucketsDocument = new TypedDocumentString(`
     query Buckets {
   buckets {
-    id
-    name
-    provider
-    region
-    state
-    weight
+    ...BucketFacts
   }
 }
-    `) as unknown as TypedDocumentString<BucketsQuery, BucketsQueryVariables>;
+    fragment BucketFacts on Bucket {
+  id
+  name
+  provider
+  region
+  state
+  weight
+  usedSize
+  chunkCount
+}`) as unknown as TypedDocumentString<BucketsQuery, BucketsQueryVariables>;
+export const UpdateBucketDocument = new TypedDocumentString(`
+    mutation UpdateBucket($input: UpdateBucketInput!) {
+  updateBucket(input: $input) {
+    bucket {
+      ...BucketFacts
+    }
+    userErrors {
+      ...Mistake
+    }
+  }
+}
+    fragment BucketFacts on Bucket {
+  id
+  name
+  provider
+  region
+  state
+  weight
+  usedSize
+  chunkCount
+}
+fragment Mistake on UserError {
+  code
+  message
+  field
+  retryAfterSeconds
+}`) as unknown as TypedDocumentString<UpdateBucketMutation, UpdateBucketMutationVariables>;
 export const ServerInfoDocument = new TypedDocumentString(`
     query ServerInfo {
   serverInfo {

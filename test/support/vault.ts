@@ -5,6 +5,7 @@ import { sql } from "kysely";
 import type { BucketSpec } from "../../src/buckets/spec.js";
 import { MemoryBucket } from "../../src/buckets/memory.js";
 import { readConfig } from "../../src/config.js";
+import { BucketSet } from "../../src/core/bucket-set.js";
 import type { PlainRange } from "../../src/core/downloads.js";
 import type { Caller, ChunkRecord, FileTerms, StoredFile } from "../../src/core/model.js";
 import type { Swept } from "../../src/core/sweep.js";
@@ -22,6 +23,7 @@ import { silent } from "./log.js";
 
 const MAX_UPLOAD_BYTES = 8 * 1024 * 1024;
 const PASSWORD = "correct horse";
+const NOWHERE = { region: null, domain: null };
 
 interface BeginOptions {
   readonly length?: number | null;
@@ -143,8 +145,14 @@ export async function openVault({
       return faulty.reduce((sum, bucket) => sum + bucket.calls[operation], 0);
     },
 
-    async sql(text: string, values: string[]): Promise<void> {
+    async sql(text: string, values: string[] = []): Promise<void> {
       await (await database.pool()).query(text.replace("?", "$1"), values);
+    },
+
+    /** The buckets as another process over the same database sees them. */
+    replica(): Promise<BucketSet> {
+      const configured = faulty.map(bucket => ({ bucket, provider: "memory" as const, ...NOWHERE }));
+      return BucketSet.open(configured, core.bucketDirectory, silent);
     },
 
     async expire(uploadId: string): Promise<void> {

@@ -36,8 +36,16 @@ export class BucketType extends NodeType implements Pick<BucketRecord, "name" | 
   @Field(() => String, { nullable: true }) region!: string | null;
   @Field(() => BucketState) state!: `${BucketState}`;
   @Field(() => Int, { description: "Relative share of new chunks." }) weight!: number;
+
+  /** Where the fields that are looked up begin. */
+  source!: BucketRecord;
 }
 
-export function bucketView({ id, ...record }: BucketRecord): BucketType {
-  return { ...record, id: globalId("Bucket", id) };
+export function bucketView(source: BucketRecord): BucketType {
+  const { name, provider, region, state, weight } = source;
+  return { id: bucketGlobalId(source), name, provider, region, state, weight, source };
+}
+
+export function bucketGlobalId({ id }: Pick<BucketRecord, "id">): string {
+  return globalId("Bucket", id);
 }

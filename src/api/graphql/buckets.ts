@@ -1,17 +1,61 @@
-/** The buckets, for administrators. */
-import { Ctx, Query, Resolver } from "type-graphql";
+/** The buckets, for administrators: how they are, and what is to be done with them. */
+import { Arg, Ctx, FieldResolver, Int, Mutation, Query, Resolver, Root } from "type-graphql";
+import type { BucketUsage } from "../../core/catalogue.js";
+import { VaultError } from "../../core/errors.js";
 import { requireAdmin } from "../caller.js";
 import type { ApiDeps } from "../deps.js";
-import { BucketType, bucketView } from "./bucket-type.js";
+import { BucketType, bucketGlobalId, bucketView } from "./bucket-type.js";
 import type { Context } from "./context.js";
+import { orUserErrors } from "./errors.js";
+import { UpdateBucketInput } from "./inputs.js";
+import { UpdateBucketPayload } from "./payloads.js";
+import { ByteSize } from "./scalars.js";
 
 @Resolver(() => BucketType)
 export class BucketResolver {
-  constructor(private readonly deps: Pick<ApiDeps, "bucketDirectory">) {}
+  /** Asked once a request, however many buckets it shows. */
+  readonly #usage = new WeakMap<Context, Promise<readonly BucketUsage[]>>();
+
+  constructor(private readonly deps: Pick<ApiDeps, "steering" | "catalogue">) {}
 
   @Query(() => [BucketType], { description: "Admin." })
   async buckets(@Ctx() { caller }: Context): Promise<BucketType[]> {
     requireAdmin(caller);
-    return (await this.deps.bucketDirectory.list()).map(bucketView);
+    return (await this.deps.steering.list()).map(bucketView);
+  }
+
+  @Mutation(() => UpdateBucketPayload, {
+    description: "Switch a bucket to read only, drain it, change its weight. Admin.",
+  })
+  async updateBucket(
+    @Ctx() { caller }: Context,
+    @Arg("input", () => UpdateBucketInput) { id, state, weight }: UpdateBucketInput,
+  ): Promise<object> {
+    requireAdmin(caller);
+    return orUserErrors(async () => {
+      const known = (await this.deps.steering.list()).find(bucket => bucketGlobalId(bucket) === id);
+      if (!known) throw new VaultError("NOT_FOUND", "no such bucket", { field: "id" });
+      const changed = await this.deps.steering.change(known.id, {
+        ...(state && { state }),
+        ...(weight != null && { weight }),
+      });
+      return { bucket: bucketView(changed) };
+    });
+  }
+
+  @FieldResolver(() => ByteSize, { description: "Stored bytes of all chunks that lie here." })
+  async usedSize(@Root() bucket: BucketType, @Ctx() context: Context): Promise<number> {
+    return (await this.#usageOf(bucket, context))?.storedBytes ?? 0;
+  }
+
+  @FieldResolver(() => Int, { description: "Chunks of files and of uploads under way, parity included." })
+  async chunkCount(@Root() bucket: BucketType, @Ctx() context: Context): Promise<number> {
+    return (await this.#usageOf(bucket, context))?.chunkCount ?? 0;
+  }
+
+  async #usageOf({ source }: BucketType, context: Context): Promise<BucketUsage | undefined> {
+    const asked = this.#usage.get(context) ?? this.deps.catalogue.usage();
+    this.#usage.set(context, asked);
+    return (await asked).find(({ bucketId }) => bucketId === source.id);
   }
 }

@@ -1,6 +1,7 @@
 /** What queries and mutations take. Bounds are core's: here is only what each input is called. */
 import type { FileUpload } from "graphql-upload-minimal";
-import { ArgsType, Field, InputType, Int } from "type-graphql";
+import { ArgsType, Field, ID, InputType, Int } from "type-graphql";
+import { BucketState } from "./bucket-type.js";
 import { FileStatus } from "./file-type.js";
 import { ByteSize, Duration, Sha256, Upload } from "./scalars.js";
 import { UploadStage } from "./upload-session-type.js";
@@ -102,6 +103,13 @@ export class CreateDownloadLinkInput {
 
   @Field(() => Int, { nullable: true, description: "Default: no limit within the link's life." })
   maxDownloads?: number | null;
+}
+
+@InputType("UpdateBucketInput")
+export class UpdateBucketInput {
+  @Field(() => ID) id!: string;
+  @Field(() => BucketState, { nullable: true }) state?: `${BucketState}` | null;
+  @Field(() => Int, { nullable: true }) weight?: number | null;
 }
 
 @InputType("DeleteFileInput")

@@ -1,5 +1,6 @@
 /** What mutations answer: the result, or the mistakes that kept it from being made. */
 import { Field, ObjectType } from "type-graphql";
+import { BucketType } from "./bucket-type.js";
 import { UserErrorType } from "./errors.js";
 import { FileType } from "./file-type.js";
 import { DownloadLinkType } from "./link-type.js";
@@ -38,6 +39,12 @@ export class CreateDownloadLinkPayload {
   url?: string;
 
   @Field(() => FileType, { nullable: true }) file?: FileType;
+  @Field(() => [UserErrorType]) userErrors!: UserErrorType[];
+}
+
+@ObjectType("UpdateBucketPayload")
+export class UpdateBucketPayload {
+  @Field(() => BucketType, { nullable: true }) bucket?: BucketType;
   @Field(() => [UserErrorType]) userErrors!: UserErrorType[];
 }
 
