@@ -2,8 +2,6 @@
  * The composition root: the one file that sees every room. Every `new` of an adapter is here; what has a lifetime is
  * closed in the reverse order of opening.
  */
-import { randomBytes } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { resolve } from "node:path";
@@ -11,6 +9,7 @@ import { pathToFileURL } from "node:url";
 import type { DestinationStream, Logger } from "pino";
 import { pino } from "pino";
 import { Registry, collectDefaultMetrics } from "prom-client";
+import { adminOf } from "./admin-token.js";
 import type { ApiSettings } from "./api/deps.js";
 import type { Api } from "./api/server.js";
 import { createApi } from "./api/server.js";
@@ -33,7 +32,6 @@ import type { Welcome } from "./welcome.js";
 
 const PROBE_TIMEOUT_MS = 3_000;
 const DEFAULT_BUCKET_COUNT = 6;
-const ADMIN_TOKEN_BYTES = 24;
 /** Bounds on slow clients (design §4); the idle limit is configured. */
 const MIN_BYTES_PER_SECOND = 1024;
 const RATE_WINDOW_MS = 30_000;
@@ -235,24 +233,6 @@ async function isReady(database: Database, { buckets }: Vault): Promise<boolean>
   const { dataChunks, parityChunks } = profileFor(buckets.count);
   const [reachable] = await Promise.all([buckets.reachable(PROBE_TIMEOUT_MS), database.ping()]);
   return reachable >= dataChunks + parityChunks;
-}
-
-/** The administrator's token: configured, or, with the embedded default, made once and kept where only its owner reads. */
-async function adminOf(config: Config): Promise<{ token: string | null; welcome: Welcome }> {
-  const adminTokenFile = resolve(config.DATA_DIR, "admin-token");
-  if (config.ADMIN_TOKEN !== undefined || config.DATABASE_URL !== undefined) {
-    return { token: config.ADMIN_TOKEN ?? null, welcome: { newAdminToken: null, adminTokenFile: null } };
-  }
-  try {
-    const token = (await readFile(adminTokenFile, "utf8")).trim();
-    return { token, welcome: { newAdminToken: null, adminTokenFile } };
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-  }
-  const token = randomBytes(ADMIN_TOKEN_BYTES).toString("base64url");
-  await mkdir(config.DATA_DIR, { recursive: true });
-  await writeFile(adminTokenFile, `${token}\n`, { mode: 0o600 });
-  return { token, welcome: { newAdminToken: token, adminTokenFile } };
 }
 
 function settingsOf(config: Config, version: string, adminToken: string | null): ApiSettings {
