@@ -17,7 +17,7 @@ import { openBuckets } from "./buckets/open.js";
 import { parseBucketUrls } from "./buckets/spec.js";
 import type { Config } from "./config.js";
 import { profileFor } from "./core/placement.js";
-import type { Log } from "./core/ports.js";
+import type { Log, TokenVerifier } from "./core/ports.js";
 import type { Swept } from "./core/sweep.js";
 import { sweep } from "./core/sweep.js";
 import { CatalogueRows } from "./database/catalogue.js";
@@ -25,6 +25,8 @@ import { startEmbedded } from "./database/embedded.js";
 import type { Database } from "./database/orm.js";
 import { isMigrated, isUnavailable, migrate as migrateTables, openDatabase } from "./database/orm.js";
 import { MAX_CHUNK_BYTES, MIN_CHUNK_BYTES } from "./format/layout.js";
+import { OidcTokens } from "./identity/oidc.js";
+import type { KeyTimings } from "./identity/provider-keys.js";
 import { migrateJobs, startJobs } from "./jobs/jobs.js";
 import type { VaultOptions, Vault } from "./vault.js";
 import { openVault } from "./vault.js";
@@ -80,6 +82,7 @@ export interface ServiceOptions {
   readonly hasJobs: boolean;
   /** Bounds on slow clients, which tests scale down. */
   readonly limits: Partial<ApiSettings>;
+  readonly keyTimings: Partial<KeyTimings>;
 }
 
 /** Builds the service and everything below it, without listening yet. */
@@ -113,6 +116,7 @@ async function build(
   const api = await createApi({
     ...vault,
     catalogue: new CatalogueRows(database),
+    tokens: tokensOf(config, options.keyTimings),
     log,
     registry,
     publicUrl: () => config.PUBLIC_URL ?? url,
@@ -233,6 +237,12 @@ async function isReady(database: Database, { buckets }: Vault): Promise<boolean>
   const { dataChunks, parityChunks } = profileFor(buckets.count);
   const [reachable] = await Promise.all([buckets.reachable(PROBE_TIMEOUT_MS), database.ping()]);
   return reachable >= dataChunks + parityChunks;
+}
+
+function tokensOf(config: Config, timings: Partial<KeyTimings> = {}): TokenVerifier | null {
+  const { OIDC_ISSUER: issuer, OIDC_AUDIENCE: audience, OIDC_ROLES_CLAIM: rolesClaim } = config;
+  if (issuer === undefined || audience === undefined) return null; // config has both or neither
+  return new OidcTokens({ issuer, audience, rolesClaim, timings });
 }
 
 function settingsOf(config: Config, version: string, adminToken: string | null): ApiSettings {

@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { BucketSpecError, parseBucketUrls } from "./buckets/spec.js";
+import { isSafeUrl } from "./identity/provider-keys.js";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -43,9 +44,6 @@ const list = z.string().transform(text =>
     .map(item => item.trim())
     .filter(Boolean),
 );
-const notYet = (what: string) =>
-  z.never({ error: `${what} is not part of this version: unset it` }).optional();
-
 const VARIABLES = z.object({
   HOST: z.string().default("127.0.0.1").describe("Address to listen on; `0.0.0.0` for all."),
   PORT: whole(0, 65535).prefault("8080").describe("Port to listen on; 0: any free one."),
@@ -117,7 +115,23 @@ const VARIABLES = z.object({
     .describe(
       "Bearer token of administrators. Secret. Default: made once and kept in DATA_DIR with the embedded database, else nobody is one.",
     ),
-  OIDC_ISSUER: notYet("OpenID Connect"),
+  OIDC_ISSUER: z
+    .string()
+    .refine(isSafeUrl, "must be an https:// address (http:// only on this machine)")
+    .optional()
+    .describe(
+      "OpenID provider whose tokens are accepted beside ADMIN_TOKEN, written as in their claim `iss`. Default: none.",
+    ),
+  OIDC_AUDIENCE: z
+    .string()
+    .optional()
+    .describe("What the claim `aud` of a token must contain; needed with OIDC_ISSUER."),
+  OIDC_ROLES_CLAIM: z
+    .string()
+    .default("roles")
+    .describe(
+      "Claim with the roles `uploader` and `admin`; dots lead into nested claims: `realm_access.roles`.",
+    ),
   PEPPER: z
     .base64("must be base64")
     .transform(text => Buffer.from(text, "base64"))
@@ -187,6 +201,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     } catch {
       problems.push(`${name}_FILE: ${file} cannot be read`);
     }
+  }
+  if ((given["OIDC_ISSUER"] === undefined) !== (given["OIDC_AUDIENCE"] === undefined)) {
+    problems.push("OIDC_ISSUER and OIDC_AUDIENCE: set both or neither");
   }
   const parsed = VARIABLES.safeParse(given);
   if (!parsed.success) {

@@ -73,8 +73,22 @@ describe("the configuration", () => {
     ).not.toContain("hunter2");
   });
 
-  test("says that what is not built yet is not there, instead of ignoring it", () => {
-    expect(problems({ OIDC_ISSUER: "https://issuer.example" })[0]).toContain("not part of this version");
+  test.each([
+    [{ OIDC_ISSUER: "https://issuer.example/", OIDC_AUDIENCE: "vault" }, undefined],
+    [{ OIDC_ISSUER: "http://127.0.0.1:9000", OIDC_AUDIENCE: "vault" }, undefined],
+    [
+      { OIDC_ISSUER: "http://issuer.example", OIDC_AUDIENCE: "vault" },
+      "OIDC_ISSUER: must be an https:// address",
+    ],
+    [{ OIDC_ISSUER: "https://issuer.example" }, "OIDC_ISSUER and OIDC_AUDIENCE: set both or neither"],
+    [{ OIDC_AUDIENCE: "vault" }, "OIDC_ISSUER and OIDC_AUDIENCE: set both or neither"],
+  ])("knows an OpenID provider only whole, and over TLS: %j", (env, problem) => {
+    expect(problems(env)[0]?.slice(0, problem?.length)).toBe(problem);
+  });
+
+  test("keeps the issuer to the letter, because tokens name it so", () => {
+    const env = { OIDC_ISSUER: "https://issuer.example/", OIDC_AUDIENCE: "vault" };
+    expect(readConfig(env).OIDC_ISSUER).toBe("https://issuer.example/");
   });
 
   test("is documented, variable by variable, in docs/operations.md", () => {

@@ -32,6 +32,7 @@ const ROOMS: Record<string, { rooms: string[]; packages: string[] }> = {
     rooms: ["core", "format"],
     packages: ["node:*", "@mikro-orm/*", "kysely", "pg"],
   },
+  identity: { rooms: ["core"], packages: ["jose", "zod"] },
   api: { rooms: ["core", "api/rest", "api/tus", "api/graphql"], packages: ["*"] },
   "api/tus": { rooms: ["core", "api"], packages: ["@tus/*", "express", "node:*"] },
   "api/rest": { rooms: ["core", "format", "api"], packages: ["*"] },
@@ -44,6 +45,7 @@ const OPEN_FILES: Record<string, string[]> = {
   "database → core": ["catalogue", "errors", "model", "ports"],
   "buckets → core": ["errors", "model", "ports"],
   "workers → core": ["ports"],
+  "identity → core": ["errors", "model", "ports"],
   "database → format": ["id", "layout"],
 };
 const IMPORT = /^(?:import|export) (?:(type) )?(?:[\w*{][^'";]* from )?["']([^"']+)["'];/gm;

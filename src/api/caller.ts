@@ -3,28 +3,46 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { isIPv6 } from "node:net";
 import type { Request } from "express";
 import { VaultError } from "../core/errors.js";
-import type { Caller } from "../core/model.js";
+import type { Caller, Identity } from "../core/model.js";
+import { requireRole } from "../core/roles.js";
+import type { ApiDeps } from "./deps.js";
 
 const BEARER = /^Bearer +(\S+)$/i;
 const IPV6_GROUPS = 8;
 /** A network gives each customer at least a /64: its first four groups. */
 const NETWORK_GROUPS = 4;
 
-/** Throws UNAUTHENTICATED for a bearer token that is not valid. Other schemes are not looked at. */
-export function callerOf(req: Request, adminToken: string | null): Caller {
+const ANONYMOUS: Identity = { roles: new Set(), name: null };
+const ADMINISTRATOR: Identity = { roles: new Set(["admin"]), name: "admin" };
+
+/** A token is verified once a request, however often a door asks. */
+const callers = new WeakMap<Request, Promise<Caller>>();
+
+/**
+ * Rejects with UNAUTHENTICATED for a bearer token that is not valid, IDENTITY_UNAVAILABLE when that cannot be told: a
+ * token is never taken for no token. Other schemes are not looked at.
+ */
+export function callerOf(req: Request, deps: Pick<ApiDeps, "settings" | "tokens">): Promise<Caller> {
+  const known = callers.get(req) ?? identify(req, deps);
+  callers.set(req, known);
+  return known;
+}
+
+async function identify(
+  req: Request,
+  { settings: { adminToken }, tokens }: Pick<ApiDeps, "settings" | "tokens">,
+): Promise<Caller> {
   const address = limitAddress(req.ip ?? "");
   const token = BEARER.exec(req.headers.authorization ?? "")?.[1];
-  if (token === undefined) return { address, roles: new Set(), name: null };
-  if (adminToken === null || !sameSecret(token, adminToken)) {
-    throw new VaultError("UNAUTHENTICATED", "a bearer token that is not valid");
-  }
-  return { address, roles: new Set(["admin"]), name: "admin" };
+  if (token === undefined) return { ...ANONYMOUS, address };
+  if (adminToken !== null && sameSecret(token, adminToken)) return { ...ADMINISTRATOR, address };
+  if (!tokens) throw new VaultError("UNAUTHENTICATED", "a bearer token that is not valid");
+  return { ...(await tokens.verify(token)), address };
 }
 
 /** Throws UNAUTHENTICATED, or FORBIDDEN for a caller with another role. */
-export function requireAdmin({ roles }: Caller): void {
-  if (roles.has("admin")) return;
-  throw new VaultError(roles.size === 0 ? "UNAUTHENTICATED" : "FORBIDDEN", "for administrators");
+export function requireAdmin(caller: Caller): void {
+  requireRole(caller, "admin");
 }
 
 /** An IPv4 address as it is, also when it is mapped into IPv6; an IPv6 address cut to its /64. */

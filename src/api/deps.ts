@@ -7,7 +7,7 @@ import type { Downloads } from "../core/downloads.js";
 import type { Files } from "../core/files.js";
 import type { Links } from "../core/links.js";
 import type { Catalogue } from "../core/catalogue.js";
-import type { BucketDirectory } from "../core/ports.js";
+import type { BucketDirectory, TokenVerifier } from "../core/ports.js";
 import type { Uploads } from "../core/uploads.js";
 import type { IsDatabaseAway } from "./errors.js";
 import type { SenderLimits } from "./limits.js";
@@ -21,6 +21,8 @@ export interface ApiDeps {
   readonly catalogue: Catalogue;
   readonly steering: Buckets;
   readonly bucketDirectory: Pick<BucketDirectory, "list">;
+  /** Knows whose bearer tokens are valid beside the administrator's own; null: nobody's. */
+  readonly tokens: TokenVerifier | null;
   readonly log: Logger;
   readonly registry: Registry;
   /** The database answers and a stripe can be written. */

@@ -38,7 +38,11 @@ export const ANSWERS = {
   },
   INVALID_HASH: { status: 400, sentence: "A hash has 64 lower-case hexadecimal digits." },
   UNAUTHENTICATED: { status: 401, sentence: "This needs a valid bearer token." },
-  FORBIDDEN: { status: 403, sentence: "Only administrators may do this." },
+  FORBIDDEN: { status: 403, sentence: "This bearer token does not have the role that this needs." },
+  IDENTITY_UNAVAILABLE: {
+    status: 503,
+    sentence: "Bearer tokens cannot be checked at the moment. Please try again in a moment.",
+  },
   NOT_FOUND: { status: 404, sentence: "There is no such thing here." },
   METHOD_NOT_ALLOWED: { status: 405, sentence: "This address does not know that method." },
   SLOW_CLIENT: { status: 408, sentence: "The bytes came or were taken too slowly. Please try again." },
@@ -91,6 +95,7 @@ export const ANSWERS = {
 /** When to come back where the error itself does not say, in seconds. */
 const RETRY_AFTER_SECONDS: Partial<Record<Code, number>> = {
   BUSY: 5,
+  IDENTITY_UNAVAILABLE: 10,
   STORAGE_UNAVAILABLE: 10,
   FILE_UNAVAILABLE: 30,
   STORAGE_FULL: 300,

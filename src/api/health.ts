@@ -19,7 +19,7 @@ export function healthRoutes(deps: ApiDeps, isDraining: () => boolean): Router {
   routes.route("/readyz").get(ready).all(methodNotAllowed("GET", "HEAD"));
   if (!deps.settings.servesMetrics) return routes;
   const metrics: RequestHandler = async (req, res) => {
-    requireAdmin(callerOf(req, deps.settings.adminToken));
+    requireAdmin(await callerOf(req, deps));
     res.type(deps.registry.contentType).send(await deps.registry.metrics());
   };
   routes.route("/metrics").get(metrics).all(methodNotAllowed("GET", "HEAD"));

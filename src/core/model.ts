@@ -131,10 +131,17 @@ export interface BucketRecord {
   readonly weight: number;
 }
 
-/** Who asks. */
-export interface Caller {
+export type Role = "uploader" | "admin";
+
+/** Who holds a token. */
+export interface Identity {
+  readonly roles: ReadonlySet<Role>;
+  /** For the audit log alone; null: nobody in particular. */
+  readonly name: string | null;
+}
+
+/** Who asks. Without a token: no roles and no name. */
+export interface Caller extends Identity {
   /** Network address, for limits; IPv6 is cut to its /64. */
   readonly address: string;
-  readonly roles: ReadonlySet<"uploader" | "admin">;
-  readonly name: string | null;
 }

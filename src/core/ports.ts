@@ -13,6 +13,7 @@ import type {
   FileTerms,
   Grant,
   GrantKind,
+  Identity,
   ObjectKey,
   ObjectRef,
   StoredFile,
@@ -252,6 +253,12 @@ export interface AttemptLimiter {
 export interface AttemptKey {
   readonly limit: "password" | "address" | "begin";
   readonly key: string;
+}
+
+/** Tells who holds a bearer token. */
+export interface TokenVerifier {
+  /** Rejects with `UNAUTHENTICATED` for a token that is not valid, `IDENTITY_UNAVAILABLE` when that cannot be told. */
+  verify(token: string): Promise<Identity>;
 }
 
 /** The one clock by which things expire: the database's. */

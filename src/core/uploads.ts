@@ -24,6 +24,7 @@ import type { Caller, StoredFile, Upload } from "./model.js";
 import type { Passwords } from "./passwords.js";
 import { profileFor } from "./placement.js";
 import type { AttemptLimiter, Clock, FileStore, GrantStore, NewGrant, UploadStore } from "./ports.js";
+import { requireRole } from "./roles.js";
 import type { TermLimits } from "./terms.js";
 import { checkTerms } from "./terms.js";
 import type { BeginUpload, BegunUpload, LateFacts } from "./upload-inputs.js";
@@ -50,9 +51,7 @@ export class Uploads {
 
   /** Throws before anything is stored when any of the input is out of its bounds. */
   async begin(input: BeginUpload, caller: Caller): Promise<BegunUpload> {
-    if (!this.deps.isOpenToAll && caller.roles.size === 0) {
-      throw new VaultError("UNAUTHENTICATED", "uploads are for authenticated callers here");
-    }
+    if (!this.deps.isOpenToAll) requireRole(caller, "uploader", "admin");
     const layout = this.checkLayout(input.chunkBytes);
     const { maxUploadBytes } = this.deps;
     if (input.length !== null && input.length > maxUploadBytes) throw tooLarge(input.length, maxUploadBytes);

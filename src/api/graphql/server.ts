@@ -65,15 +65,15 @@ export async function startGraphql(deps: ApiDeps): Promise<Graphql> {
   });
   await apollo.start();
   const routes = Router();
-  routes.use((req, _res, next) => {
-    callerOf(req, deps.settings.adminToken); // a wrong token is told before anything is read
+  routes.use(async (req, _res, next) => {
+    await callerOf(req, deps); // a wrong token is told before anything is read
     next();
   });
   routes.use(express.json({ limit: MAX_BODY_BYTES }), readMultipart);
   routes.use(
     expressMiddleware(apollo, {
       context: async ({ req, res }) => ({
-        caller: callerOf(req, deps.settings.adminToken),
+        caller: await callerOf(req, deps),
         requestId: String(req.id),
         signal: signalOf(res),
       }),

@@ -35,7 +35,7 @@ export function readCredentials(): RequestHandler[] {
 
 export function retrieve(deps: ApiDeps): RequestHandler<{ hash: string }> {
   return async (req, res) => {
-    const caller = callerOf(req, deps.settings.adminToken);
+    const caller = await callerOf(req, deps);
     const { hash } = req.params;
     const given = new RequestParameters(req);
     const password = onePassword([given.text("password"), ...headerPasswords(req)]);

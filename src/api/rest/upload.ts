@@ -28,7 +28,7 @@ export function upload(deps: ApiDeps): RequestHandler {
 }
 
 async function takeForm(deps: ApiDeps, req: Request, res: Response): Promise<void> {
-  const caller = callerOf(req, deps.settings.adminToken);
+  const caller = await callerOf(req, deps);
   checkDeclaredLength(req, deps.settings.maxUploadBytes);
   const signal = signalOf(res);
   const form = new UploadForm(deps.uploads, caller, signal);

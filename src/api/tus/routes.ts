@@ -34,7 +34,8 @@ export function tusRoutes(deps: ApiDeps): RequestHandler {
   router.use(overrideMethod, protocolHeaders(deps), checkProtocol);
   router.use(async (req, res, next) => {
     try {
-      await track(deps, answer(deps, tus, contextOf(deps, req, res)));
+      const context = await contextOf(deps, req, res);
+      await track(deps, answer(deps, tus, context));
     } catch (error) {
       next(error);
     }
@@ -125,16 +126,18 @@ function refusalOf(
 ): { status_code: number; body: string } {
   const { code, status, message, retryAfterSeconds } = answerOf(error, deps.isDatabaseAway);
   if (code === "INTERNAL") req.log.error({ code, err: error }, "request failed");
+  if (code === "UNAUTHENTICATED") res.setHeader("WWW-Authenticate", "Bearer");
   if (retryAfterSeconds !== undefined) res.setHeader("Retry-After", retryAfterSeconds);
   return { status_code: status, body: `${message}\n` };
 }
 
-function contextOf(deps: ApiDeps, req: Request, res: Response): TusContext {
+async function contextOf(deps: ApiDeps, req: Request, res: Response): Promise<TusContext> {
+  const signal = slowSignal(res); // before anything is waited for, so that no end of the client is missed
   return {
     req,
     res,
-    caller: callerOf(req, deps.settings.adminToken),
-    signal: slowSignal(res),
+    caller: await callerOf(req, deps),
+    signal,
     checksum: Checksum.parse(req.get("Upload-Checksum")),
   };
 }
