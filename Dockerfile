@@ -16,7 +16,8 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --include=optional --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./
 COPY src ./src
-RUN node node_modules/typescript/bin/tsc -p tsconfig.json && find dist -name '*.map' -delete
+RUN node node_modules/typescript/bin/tsc -p tsconfig.json && find dist -name '*.map' -delete \
+ && node node_modules/vite/bin/vite.js build --config src/console/vite.config.ts
 
 # ---------------------------------------------------------------- packages of the running server
 FROM ${NODE_IMAGE} AS packages

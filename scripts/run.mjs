@@ -7,7 +7,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -16,14 +16,20 @@ process.chdir(root);
 const NODE = join("node_modules", "node", "bin", process.platform === "win32" ? "node.exe" : "node");
 const INSTALLED = join("node_modules", ".installed-from");
 const BUILT = join("dist", ".built-from");
+const PAGES = join("src", "console");
+const BUILT_PAGES = join("dist", "console");
 
 install();
-build();
+buildServer();
+buildPages();
 run(process.argv.slice(2));
 
 function install() {
-  const wanted = digest(["package.json", "package-lock.json"].map(file => readFileSync(file)));
-  if (readIfThere(INSTALLED) === wanted) return;
+  const wanted = digest([readFileSync("package-lock.json"), JSON.stringify(packagesAsked())]);
+  const last = readIfThere(INSTALLED);
+  if (last === wanted) return;
+  // A line of "scripts" is no reason to install anew, nor is a lock file that says the same in other words.
+  if (last !== null && isInstalled()) return writeFileSync(INSTALLED, wanted);
   say("installing packages (once, about a minute)");
   must("npm", ["ci", "--include=dev", "--include=optional", "--no-audit", "--no-fund", "--loglevel=error"], {
     shell: process.platform === "win32",
@@ -31,16 +37,51 @@ function install() {
   writeFileSync(INSTALLED, wanted);
 }
 
-function build() {
-  const wanted = digest(
-    ["tsconfig.json", "package-lock.json", ...filesUnder("src")].map(file => `${file} ${stampOf(file)}`),
-  );
+/** What of package.json npm goes by. */
+function packagesAsked() {
+  const { scripts, ...asked } = JSON.parse(readFileSync("package.json", "utf8"));
+  return asked;
+}
+
+/** Whether every package of the lock file lies here in its version. npm keeps a list; another platform's are not in it. */
+function isInstalled() {
+  const list = readIfThere(join("node_modules", ".package-lock.json"));
+  if (list === null) return false;
+  const here = JSON.parse(list).packages;
+  const locked = JSON.parse(readFileSync("package-lock.json", "utf8")).packages;
+  return Object.keys(locked).every(path => {
+    if (path === "") return true;
+    const { version, optional, devOptional } = locked[path];
+    return here[path] ? here[path].version === version : Boolean(optional || devOptional);
+  });
+}
+
+function buildServer() {
+  const sources = filesUnder("src").filter(file => !isUnder(PAGES, file));
+  const wanted = stampsOf(["tsconfig.json", "package-lock.json", ...sources]);
   if (readIfThere(BUILT) === wanted) return;
   say("building");
-  rmSync("dist", { recursive: true, force: true });
+  for (const file of existsSync("dist") ? filesUnder("dist") : []) {
+    if (!isUnder(BUILT_PAGES, file)) rmSync(file);
+  }
   must(node(), [join("node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.json"]);
   mkdirSync("dist", { recursive: true });
   writeFileSync(BUILT, wanted);
+}
+
+/** Apart from the server: bundling takes many times as long as the compiler, and the pages change less often. */
+function buildPages() {
+  const wanted = stampsOf(["package-lock.json", ...filesUnder(PAGES)]);
+  const stamp = join(BUILT_PAGES, ".built-from");
+  if (readIfThere(stamp) === wanted) return;
+  say("building the pages");
+  must(node(), [
+    join("node_modules", "vite", "bin", "vite.js"),
+    "build",
+    "--config",
+    join(PAGES, "vite.config.ts"),
+  ]);
+  writeFileSync(stamp, wanted);
 }
 
 function run(args) {
@@ -80,9 +121,17 @@ function filesUnder(folder) {
     .sort();
 }
 
-function stampOf(file) {
-  const { mtimeMs, size } = statSync(file);
-  return `${mtimeMs} ${size}`;
+function isUnder(folder, file) {
+  return file.startsWith(folder + sep);
+}
+
+function stampsOf(files) {
+  return digest(
+    files.map(file => {
+      const { mtimeMs, size } = statSync(file);
+      return `${file} ${mtimeMs} ${size}`;
+    }),
+  );
 }
 
 function digest(parts) {

@@ -15,6 +15,7 @@ import { healthRoutes } from "./health.js";
 import { boundLeftovers } from "./leftovers.js";
 import { watch } from "./limits.js";
 import { requestLog } from "./logging.js";
+import { pageRoutes } from "./pages.js";
 import { restRoutes } from "./rest/routes.js";
 import { tusRoutes } from "./tus/routes.js";
 import { settled } from "./under-way.js";
@@ -53,6 +54,7 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
   });
   app.use(bounds(deps));
   app.use(healthRoutes(deps, () => isDraining));
+  app.use(pageRoutes(deps));
   app.use(restRoutes(deps));
   app.use("/files", tusRoutes(deps));
   app.use("/graphql", graphql.handler);
