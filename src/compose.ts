@@ -21,7 +21,9 @@ import type { Log, TokenVerifier } from "./core/ports.js";
 import type { Swept } from "./core/sweep.js";
 import { sweep } from "./core/sweep.js";
 import { CatalogueRows } from "./database/catalogue.js";
+import { ChunkCatalogueRows } from "./database/chunk-catalogue.js";
 import { startEmbedded } from "./database/embedded.js";
+import { LookupRows } from "./database/lookup.js";
 import type { Database } from "./database/orm.js";
 import { isMigrated, isUnavailable, migrate as migrateTables, openDatabase } from "./database/orm.js";
 import { MAX_CHUNK_BYTES, MIN_CHUNK_BYTES } from "./format/layout.js";
@@ -117,6 +119,8 @@ async function build(
     ...vault,
     catalogue: new CatalogueRows(database),
     tokens: tokensOf(config, options.keyTimings),
+    chunkCatalogue: new ChunkCatalogueRows(database),
+    lookup: new LookupRows(database),
     log,
     registry,
     publicUrl: () => config.PUBLIC_URL ?? url,

@@ -6,8 +6,8 @@ import type { Concatenations } from "../core/concat.js";
 import type { Downloads } from "../core/downloads.js";
 import type { Files } from "../core/files.js";
 import type { Links } from "../core/links.js";
-import type { Catalogue } from "../core/catalogue.js";
 import type { BucketDirectory, TokenVerifier } from "../core/ports.js";
+import type { Catalogue, ChunkCatalogue, Lookup } from "../core/catalogue.js";
 import type { Uploads } from "../core/uploads.js";
 import type { IsDatabaseAway } from "./errors.js";
 import type { SenderLimits } from "./limits.js";
@@ -20,6 +20,8 @@ export interface ApiDeps {
   readonly files: Files;
   readonly catalogue: Catalogue;
   readonly steering: Buckets;
+  readonly chunkCatalogue: ChunkCatalogue;
+  readonly lookup: Lookup;
   readonly bucketDirectory: Pick<BucketDirectory, "list">;
   /** Knows whose bearer tokens are valid beside the administrator's own; null: nobody's. */
   readonly tokens: TokenVerifier | null;

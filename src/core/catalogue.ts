@@ -1,6 +1,6 @@
-/** The port of the lists that administrators read: pages of files, uploads and chunk maps. */
+/** The ports of what administrators read: pages of files and uploads, chunk maps, and how much there is. */
 import type { FileId } from "../format/id.js";
-import type { BucketId, ChunkRecord, FileStatus, StoredFile, Upload, UploadStage } from "./model.js";
+import type { BucketId, ChunkRecord, FileStatus, Grant, StoredFile, Upload, UploadStage } from "./model.js";
 
 /** Where a page begins and how long it is. `after` and `before` are cursors of {@link Page}. */
 export interface PageRequest {
@@ -15,20 +15,28 @@ export interface Page<T> {
   readonly entries: readonly { readonly cursor: string; readonly node: T }[];
   readonly hasPrevious: boolean;
   readonly hasNext: boolean;
-  readonly totalCount: number;
-}
-
-/** A row of the chunk map as an administrator sees it. */
-export interface ChunkView extends ChunkRecord {
-  readonly fileId: FileId;
-  readonly writtenAt: Date;
-  readonly lastVerifiedAt: Date | null;
-  readonly state: "stored" | "missing" | "corrupt";
+  /** Of the whole list; counts no further than 100,000. Asked only where somebody wants to know. */
+  totalCount(): Promise<number>;
 }
 
 export interface FileListFilter {
   readonly hashStartsWith?: string;
+  /** As files are shown: `gone` is also what the sweep has yet to reach. */
   readonly status?: readonly FileStatus[];
+  /** Exclusive, like `createdBefore`. */
+  readonly createdAfter?: Date;
+  readonly createdBefore?: Date;
+  /** Of the plain file, inclusive, like `sizeAtMost`. */
+  readonly sizeAtLeast?: number;
+  readonly sizeAtMost?: number;
+  /** Only files with a chunk in this bucket. */
+  readonly bucketId?: BucketId;
+}
+
+/** Files that are equal in `field` are in the order of their ids. One that never expires comes after all that do. */
+export interface FileOrder {
+  readonly field: "createdAt" | "expiresAt" | "size" | "downloadCount";
+  readonly direction: "asc" | "desc";
 }
 
 export interface UploadListFilter {
@@ -43,12 +51,49 @@ export interface BucketUsage {
   readonly storedBytes: number;
 }
 
-/** Keyset-paged lists; never an offset scan. A cursor that is not ours is a VaultError BAD_REQUEST. */
+/** Keyset-paged lists; never an offset scan. A cursor of another list or order is a VaultError BAD_REQUEST. */
 export interface Catalogue {
-  files(page: PageRequest, filter: FileListFilter): Promise<Page<StoredFile>>;
-  chunks(fileId: FileId, page: PageRequest): Promise<Page<ChunkView>>;
+  files(page: PageRequest, filter: FileListFilter, order: FileOrder): Promise<Page<StoredFile>>;
   /** Those that are not forgotten yet, newest first. */
   uploads(page: PageRequest, filter: UploadListFilter): Promise<Page<Upload>>;
   /** Exact and cheap however many chunks there are; buckets that hold nothing are left out. */
   usage(): Promise<readonly BucketUsage[]>;
+}
+
+/** A row of the chunk map as an administrator sees it. */
+export interface ChunkView extends ChunkRecord {
+  readonly fileId: FileId;
+  readonly writtenAt: Date;
+  readonly lastVerifiedAt: Date | null;
+  readonly state: "stored" | "missing" | "corrupt";
+}
+
+export interface ChunkListFilter {
+  readonly bucketId?: BucketId;
+  readonly state?: readonly ChunkView["state"][];
+  readonly kind?: "data" | "parity";
+}
+
+/** A file whose chunk map is read. */
+export type MappedFile = Pick<StoredFile, "id" | "parity">;
+
+/** Chunk maps, of several files in one statement. The answers are in the order of the files. */
+export interface ChunkCatalogue {
+  /** The same page of each map, in (stripe, shard) order. A cursor belongs to the map of one file. */
+  pages(
+    files: readonly MappedFile[],
+    page: PageRequest,
+    filter: ChunkListFilter,
+  ): Promise<readonly Page<ChunkView>[]>;
+}
+
+/** Single rows by what names them, for administrators; null where there is none. */
+export interface Lookup {
+  /** In the order of the names. */
+  files(
+    by: { hashes: readonly string[] } | { ids: readonly FileId[] },
+  ): Promise<readonly (StoredFile | null)[]>;
+  upload(id: FileId): Promise<Upload | null>;
+  chunk(fileId: FileId, stripe: number, shard: number): Promise<ChunkView | null>;
+  link(id: Uint8Array): Promise<Grant | null>;
 }

@@ -12,6 +12,9 @@ import type { Database } from "./orm.js";
 import type { ObjectRow } from "./rows.js";
 import { bytes, objectColumns, toObjectRef } from "./rows.js";
 
+/** What `state` says of a chunk's object, by its number in the column. */
+export const CHUNK_STATES = ["stored", "missing", "corrupt"] as const;
+
 export class ChunkRows implements ChunkMap {
   constructor(private readonly database: Database) {}
 

@@ -1,6 +1,6 @@
 /**
- * The tables as MikroORM sees them; `migrations/` makes them. Chunks are here for an administrator's page of them only:
- * where they are written and gathered they are data, not objects to be tracked (chunk-map.ts, dead-objects.ts).
+ * The tables as MikroORM sees them; `migrations/` makes them. Chunks are not here: they are data, not objects to be
+ * tracked (chunk-map.ts, chunk-catalogue.ts, dead-objects.ts).
  */
 import type { InferEntity } from "@mikro-orm/core";
 import { defineEntity, p } from "@mikro-orm/core";
@@ -103,24 +103,3 @@ export const GrantTable = defineEntity({
   },
 });
 export type GrantRow = InferEntity<typeof GrantTable>;
-
-/** What `state` says of a chunk's object, by its number in the column. */
-export const CHUNK_STATES = ["stored", "missing", "corrupt"] as const;
-
-export const ChunkTable = defineEntity({
-  name: "Chunk",
-  tableName: "chunks",
-  properties: {
-    fileId: p.uuid().primary(),
-    stripe: p.integer().primary(),
-    shard: p.smallint().primary(),
-    bucketId: p.smallint(),
-    objectKey: p.uuid(),
-    storedBytes: p.integer(),
-    digest: p.blob(),
-    state: p.smallint().default(0),
-    writtenAt: p.datetime().defaultRaw("now()"),
-    lastVerifiedAt: p.datetime().strictNullable(),
-  },
-});
-export type ChunkTableRow = InferEntity<typeof ChunkTable>;

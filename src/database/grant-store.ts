@@ -67,7 +67,7 @@ export async function insertGrants(em: EntityManager, grants: readonly NewGrant[
   await em.insertMany(GrantTable, rows);
 }
 
-function toGrant(row: GrantRow): Grant {
+export function toGrant(row: GrantRow): Grant {
   return {
     id: bytes(row.id),
     fileId: row.fileId,

@@ -1,84 +1,124 @@
 /**
- * Pages of a list sorted by two columns, found by their keys: the tenth-thousandth page costs what the first does, and
+ * Pages of a list sorted by two keys, found by their values: the tenth-thousandth page costs what the first does, and
  * rows that come or go meanwhile shift nothing.
  */
 import type { EntityName, FilterQuery, QueryOrderMap } from "@mikro-orm/core";
 import type { EntityManager } from "@mikro-orm/postgresql";
+import { raw } from "@mikro-orm/postgresql";
 import { VaultError } from "../core/errors.js";
 import type { Page, PageRequest } from "../core/catalogue.js";
 
-/** The values of the two columns that place a row, as a cursor holds them. */
+/** Counting stops here: a list may have more rows than one wants to walk over for a number. */
+export const MAX_COUNT = 100_000;
+
+/** The two values that place a row, as a cursor holds them and as SQL takes them. */
 export type Key = readonly [first: string | number, second: string | number];
 
-export interface Keyset<Row extends object, Node> {
+/** The cursors of one list in one order; those of another are refused. */
+export interface Cursors {
+  readonly name: string;
+  /** What a key's text looks like: two groups. Nothing else reaches a query. */
+  readonly keyPattern: RegExp;
+}
+
+export interface Keyset<Row extends object, Node> extends Cursors {
   readonly entity: EntityName<Row>;
   readonly where: FilterQuery<NoInfer<Row>>;
-  /** Together unique, and covered by an index. Both ascend or both descend. */
-  readonly columns: readonly [keyof Row & string, keyof Row & string];
+  /** SQL of the two keys over the table's alias: together unique, not null, and the columns of an index in this order. */
+  readonly keys: (alias: string) => readonly [string, string];
+  /** Of both keys. */
   readonly direction: "asc" | "desc";
   readonly keyOf: (row: Row) => Key;
-  /** What a key's text looks like; anything else is no cursor of this list. */
-  readonly keyPattern: RegExp;
-  /** The column values of a key. */
-  readonly valuesOf: (first: string, second: string) => readonly [unknown, unknown];
+  /** The values of a key that was read out of a cursor; as they are, where it is left out. */
+  readonly valuesOf?: (key: readonly [string, string]) => Key;
   readonly toNode: (row: Row) => Node;
 }
 
-/** Reads one page. Throws BAD_REQUEST for a cursor that is not of this list. */
+/** Reads one page. Throws BAD_REQUEST for a cursor that is not of this list in this order. */
 export async function readPage<Row extends object, Node>(
   em: EntityManager,
   list: Keyset<Row, Node>,
-  { limit, after, before, backward }: PageRequest,
+  page: PageRequest,
 ): Promise<Page<Node>> {
-  const later = list.direction === "asc" ? "$gt" : "$lt";
-  const earlier = list.direction === "asc" ? "$lt" : "$gt";
+  const { limit, after, before, backward } = page;
+  const isAscending = list.direction === "asc";
   const bounds = [
     list.where,
-    ...(after === null ? [] : [beyond(list, later, after)]),
-    ...(before === null ? [] : [beyond(list, earlier, before)]),
+    ...(after === null ? [] : [beyond(list, isAscending ? ">" : "<", after)]),
+    ...(before === null ? [] : [beyond(list, isAscending ? "<" : ">", before)]),
   ];
-  const order = backward ? opposite(list.direction) : list.direction;
+  const order = isAscending === backward ? "desc" : "asc";
   const where = { $and: bounds } as FilterQuery<NoInfer<Row>>;
-  const orderBy = list.columns.map(column => ({ [column]: order })) as QueryOrderMap<Row>[];
+  const orderBy = [0, 1].map(at => ({
+    [raw(alias => list.keys(alias)[at] ?? "")]: order,
+  })) as QueryOrderMap<Row>[];
   // One more than asked for tells whether the list goes on.
   const found = await em.find(list.entity, where, { orderBy, limit: limit + 1, disableIdentityMap: true });
+  const entries = (found as Row[]).map(row => ({
+    cursor: encodeCursor(list, list.keyOf(row)),
+    node: list.toNode(row),
+  }));
+  return pageOf(entries, page, () => countUpTo(em, list));
+}
+
+/** The page out of the entries found in its direction, one more than asked for where the list goes on. */
+export function pageOf<Node>(
+  found: Page<Node>["entries"],
+  { limit, after, before, backward }: PageRequest,
+  totalCount: () => Promise<number>,
+): Page<Node> {
   const goesOn = found.length > limit;
-  const rows = (found as Row[]).slice(0, limit);
-  if (backward) rows.reverse();
+  const entries = found.slice(0, limit);
   return {
-    entries: rows.map(row => ({ cursor: encode(list.keyOf(row)), node: list.toNode(row) })),
+    entries: backward ? entries.reverse() : entries,
     hasPrevious: after !== null || (backward && goesOn),
     hasNext: before !== null || (!backward && goesOn),
-    totalCount: await em.count(list.entity, list.where),
+    totalCount,
   };
 }
 
-function opposite(direction: "asc" | "desc"): "asc" | "desc" {
-  return direction === "asc" ? "desc" : "asc";
+export function encodeCursor({ name }: Cursors, key: Key): string {
+  return Buffer.from([name, ...key].join(" ")).toString("base64url");
 }
 
-/** (first, second) beyond the cursor's, written so that PostgreSQL sees a range of the index in it. */
-function beyond<Row extends object, Node>(list: Keyset<Row, Node>, side: "$lt" | "$gt", cursor: string) {
-  const [first, second] = list.columns;
-  const [firstValue, secondValue] = decode(list, cursor);
-  const bound: Record<string, unknown> = {
-    [first]: { [`${side}e`]: firstValue },
-    $or: [{ [first]: { [side]: firstValue } }, { [second]: { [side]: secondValue } }],
-  };
-  return bound as FilterQuery<NoInfer<Row>>; // the columns are only known as strings here
+/** Throws BAD_REQUEST. */
+export function decodeCursor({ name, keyPattern }: Cursors, cursor: string): readonly [string, string] {
+  const text = Buffer.from(cursor, "base64url").toString();
+  const isOurs = text.startsWith(`${name} `) && Buffer.from(text).toString("base64url") === cursor;
+  const [, first, second] = (isOurs && keyPattern.exec(text.slice(name.length + 1))) || [];
+  if (first === undefined || second === undefined) {
+    const reason = "A cursor belongs to one list in one order: this is of another, or none.";
+    throw new VaultError("BAD_REQUEST", "not a cursor of this list", { facts: { reason } });
+  }
+  return [first, second];
 }
 
-function encode(key: Key): string {
-  return Buffer.from(key.join(" ")).toString("base64url");
-}
-
-/** Nothing of a cursor reaches a query unless it looks like a key of this list. */
-function decode<Row extends object, Node>(
+/** A row comparison, which PostgreSQL reads as a range of the index. */
+function beyond<Row extends object, Node>(
   list: Keyset<Row, Node>,
+  side: "<" | ">",
   cursor: string,
-): readonly [unknown, unknown] {
-  const [, first, second] = list.keyPattern.exec(Buffer.from(cursor, "base64url").toString()) ?? [];
-  if (first === undefined || second === undefined)
-    throw new VaultError("BAD_REQUEST", "not a cursor of this list");
-  return list.valuesOf(first, second);
+): FilterQuery<NoInfer<Row>> {
+  const key = decodeCursor(list, cursor);
+  const values = list.valuesOf?.(key) ?? key;
+  const condition = raw(alias => `(${list.keys(alias).join(", ")}) ${side} (?, ?)`, [...values]);
+  return { [condition]: [] } as FilterQuery<NoInfer<Row>>;
+}
+
+async function countUpTo<Row extends object, Node>(
+  em: EntityManager,
+  list: Keyset<Row, Node>,
+): Promise<number> {
+  // The query builder resolves no type parameter; what it reads here has no type to lose.
+  const entity = list.entity as unknown as EntityName<object>;
+  const some = em
+    .createQueryBuilder(entity, "some")
+    .select(raw("1 as one"))
+    .where(list.where as FilterQuery<object>)
+    .limit(MAX_COUNT);
+  const rows = await em
+    .createQueryBuilder(some, "counted")
+    .select(raw("count(*) as count"))
+    .execute<{ count: string }[]>();
+  return Number(rows[0]?.count);
 }

@@ -6,7 +6,7 @@ import { Migrator } from "@mikro-orm/migrations";
 import { sql } from "kysely";
 import pg from "pg";
 import type { Log } from "../core/ports.js";
-import { BucketTable, ChunkTable, FileTable, GrantTable, UploadTable } from "./entities.js";
+import { BucketTable, FileTable, GrantTable, UploadTable } from "./entities.js";
 import { MIGRATIONS } from "./migrations/list.js";
 
 export interface DatabaseOptions {
@@ -70,7 +70,7 @@ function transaction<T>(em: EntityManager, act: (em: EntityManager) => Promise<T
 
 function configuration({ url, poolSize, log }: DatabaseOptions) {
   return {
-    entities: [BucketTable, UploadTable, FileTable, GrantTable, ChunkTable],
+    entities: [BucketTable, UploadTable, FileTable, GrantTable],
     dbName: decodeURIComponent(new URL(url).pathname.slice(1)),
     // pg reads the URL, not MikroORM, which would drop its parameters.
     driverOptions: { connectionString: url, max: poolSize, connectionTimeoutMillis: CONNECT_TIMEOUT_MS },

@@ -6,10 +6,12 @@ import type { ChunkRecord, Grant, ObjectRef, StoredFile, Tail, Upload } from "..
 import type { Commit, NewGrant, NewUpload } from "../../src/core/ports.js";
 import { BucketRows } from "../../src/database/bucket-directory.js";
 import { CatalogueRows } from "../../src/database/catalogue.js";
+import { ChunkCatalogueRows } from "../../src/database/chunk-catalogue.js";
 import { ChunkRows } from "../../src/database/chunk-map.js";
 import { DeadRows } from "../../src/database/dead-objects.js";
 import { FileRows } from "../../src/database/file-store.js";
 import { GrantRows } from "../../src/database/grant-store.js";
+import { LookupRows } from "../../src/database/lookup.js";
 import type { Database } from "../../src/database/orm.js";
 import { openDatabase } from "../../src/database/orm.js";
 import { UploadRows } from "../../src/database/upload-store.js";
@@ -28,6 +30,8 @@ export interface Stores {
   readonly dead: DeadRows;
   readonly buckets: BucketRows;
   readonly catalogue: CatalogueRows;
+  readonly chunkCatalogue: ChunkCatalogueRows;
+  readonly lookup: LookupRows;
 }
 
 /** The stores over a database of the test file's own; usable within its tests. */
@@ -47,6 +51,8 @@ export function stores({ poolSize = 10 } = {}): Stores {
       dead: new DeadRows(database),
       buckets: new BucketRows(database),
       catalogue: new CatalogueRows(database),
+      chunkCatalogue: new ChunkCatalogueRows(database),
+      lookup: new LookupRows(database),
     });
   });
   afterAll(async () => {

@@ -65,9 +65,21 @@ export type DeleteFileInput = {
   password?: string | null | undefined;
 };
 
+/** All that are given must hold. */
 export type FileFilter = {
+  /** Only files with at least one chunk in this bucket. */
+  bucketId?: string | number | null | undefined;
+  /** Exclusive. */
+  createdAfter?: string | null | undefined;
+  /** Exclusive. */
+  createdBefore?: string | null | undefined;
   /** Hash prefix, at least 4 digits. */
   hashStartsWith?: string | null | undefined;
+  /** Inclusive. */
+  sizeAtLeast?: number | null | undefined;
+  /** Inclusive. */
+  sizeAtMost?: number | null | undefined;
+  /** Any of these. */
   status?: Array<FileStatus> | null | undefined;
 };
 

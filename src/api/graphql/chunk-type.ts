@@ -1,10 +1,9 @@
 /** One row of the chunk map as the schema shows it. */
 import { Field, Int, ObjectType, registerEnumType } from "type-graphql";
 import type { ChunkView } from "../../core/catalogue.js";
-import type { BucketRecord, StoredFile } from "../../core/model.js";
+import type { BucketId, StoredFile } from "../../core/model.js";
 import { decodeCore } from "../../format/core.js";
 import { plainBytesPerChunk } from "../../format/layout.js";
-import { BucketType, bucketView } from "./bucket-type.js";
 import { globalId } from "./ids.js";
 import { NodeType } from "./node.js";
 import { connectionType } from "./pages.js";
@@ -53,25 +52,22 @@ export class ChunkType
 
   @Field(() => ByteSize, { description: "Stored bytes." }) storedSize!: number;
   @Field(() => Sha256, { description: "SHA-256 of the stored bytes." }) digest!: string;
-  @Field(() => BucketType) bucket!: BucketType;
   @Field(() => String) objectKey!: string;
   @Field(() => ChunkState) state!: `${ChunkState}`;
   @Field(() => DateTime) writtenAt!: Date;
   @Field(() => DateTime, { nullable: true }) lastVerifiedAt!: Date | null;
+
+  /** Where the field `bucket` begins. */
+  bucketId!: BucketId;
 }
 
 export const ChunkConnection = connectionType("Chunk", () => ChunkType);
 
 /** The view of each chunk of one file. */
-export function chunkViews(
-  file: StoredFile,
-  buckets: readonly BucketRecord[],
-): (chunk: ChunkView) => ChunkType {
+export function chunkView(file: Pick<StoredFile, "core" | "parity">): (chunk: ChunkView) => ChunkType {
   const { dataChunks } = file.parity;
   const plainBytes = plainBytesPerChunk(decodeCore(file.core));
   return chunk => {
-    const bucket = buckets.find(({ id }) => id === chunk.bucketId);
-    if (!bucket) throw new Error(`bucket ${chunk.bucketId} has no row`);
     const isData = chunk.shard < dataChunks;
     const index = chunk.stripe * dataChunks + chunk.shard;
     return {
@@ -83,11 +79,11 @@ export function chunkViews(
       offset: isData ? index * plainBytes : null,
       storedSize: chunk.storedBytes,
       digest: Buffer.from(chunk.digest).toString("hex"),
-      bucket: bucketView(bucket),
       objectKey: chunk.objectKey,
       state: chunk.state,
       writtenAt: chunk.writtenAt,
       lastVerifiedAt: chunk.lastVerifiedAt,
+      bucketId: chunk.bucketId,
     };
   };
 }

@@ -1,44 +1,8 @@
-/** What queries and mutations take. Bounds are core's: here is only what each input is called. */
+/** What mutations take. Bounds are core's: here is only what each input is called. */
 import type { FileUpload } from "graphql-upload-minimal";
-import { ArgsType, Field, ID, InputType, Int } from "type-graphql";
+import { Field, ID, InputType, Int } from "type-graphql";
 import { BucketState } from "./bucket-type.js";
-import { FileStatus } from "./file-type.js";
 import { ByteSize, Duration, Sha256, Upload } from "./scalars.js";
-import { UploadStage } from "./upload-session-type.js";
-
-@InputType("FileFilter")
-export class FileFilter {
-  @Field(() => String, { nullable: true, description: "Hash prefix, at least 4 digits." })
-  hashStartsWith?: string | null;
-
-  @Field(() => [FileStatus], { nullable: true }) status?: FileStatus[] | null;
-}
-
-export const FILES_PER_PAGE = 20;
-export const CHUNKS_PER_PAGE = 50;
-export const UPLOADS_PER_PAGE = 20;
-
-@ArgsType()
-export class FilesArgs {
-  @Field(() => Int, { nullable: true, defaultValue: FILES_PER_PAGE }) first?: number | null;
-  @Field(() => String, { nullable: true }) after?: string | null;
-  @Field(() => Int, { nullable: true }) last?: number | null;
-  @Field(() => String, { nullable: true }) before?: string | null;
-  @Field(() => FileFilter, { nullable: true }) filter?: FileFilter | null;
-}
-
-@ArgsType()
-export class ChunksArgs {
-  @Field(() => Int, { nullable: true, defaultValue: CHUNKS_PER_PAGE }) first?: number | null;
-  @Field(() => String, { nullable: true }) after?: string | null;
-}
-
-@ArgsType()
-export class UploadSessionsArgs {
-  @Field(() => Int, { nullable: true, defaultValue: UPLOADS_PER_PAGE }) first?: number | null;
-  @Field(() => String, { nullable: true }) after?: string | null;
-  @Field(() => [UploadStage], { nullable: true }) stage?: UploadStage[] | null;
-}
 
 @InputType("CreateUploadInput")
 export class CreateUploadInput {

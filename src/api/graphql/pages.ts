@@ -6,6 +6,9 @@ import { badRequest } from "../errors.js";
 
 const MAX_PAGE = 100;
 
+const TOTAL_COUNT =
+  "Of the whole list, counted when asked for, and no further than 100000: that number stands for all above it.";
+
 @ObjectType("PageInfo", { description: "Relay page information." })
 export class PageInfo {
   @Field(() => Boolean) hasNextPage!: boolean;
@@ -23,7 +26,8 @@ export interface Connection<T> {
   readonly edges: readonly Edge<T>[];
   readonly nodes: readonly T[];
   readonly pageInfo: PageInfo;
-  readonly totalCount: number;
+  /** A getter: it is read only where it is asked for. */
+  readonly totalCount: number | Promise<number>;
 }
 
 /** The connection type of a node type: `FileConnection` with its `FileEdge`. */
@@ -41,7 +45,7 @@ export function connectionType<T extends object>(
     @Field(() => [EdgeType]) edges!: EdgeType[];
     @Field(() => [nodeType()]) nodes!: T[];
     @Field(() => PageInfo) pageInfo!: PageInfo;
-    @Field(() => Int) totalCount!: number;
+    @Field(() => Int, { description: TOTAL_COUNT }) totalCount!: number | Promise<number>;
   }
   return ConnectionType;
 }
@@ -71,5 +75,19 @@ export function connectionOf<S, T>(page: Page<S>, view: (node: S) => T): Connect
     startCursor: edges.at(0)?.cursor ?? null,
     endCursor: edges.at(-1)?.cursor ?? null,
   };
-  return { edges, nodes: edges.map(({ node }) => node), pageInfo, totalCount: page.totalCount };
+  return {
+    edges,
+    nodes: edges.map(({ node }) => node),
+    pageInfo,
+    get totalCount() {
+      return page.totalCount();
+    },
+  };
+}
+
+/** What of a filter was given: GraphQL says null for what was not, core leaves it out. */
+export function given<T extends object>(input: T): { [K in keyof T]?: NonNullable<T[K]> } {
+  return Object.fromEntries(Object.entries(input).filter(([, value]) => value != null)) as {
+    [K in keyof T]?: NonNullable<T[K]>;
+  };
 }

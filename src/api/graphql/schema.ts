@@ -7,8 +7,11 @@ import type { AuthChecker, MiddlewareFn } from "type-graphql";
 import { buildSchema } from "type-graphql";
 import type { ApiDeps } from "../deps.js";
 import { BucketResolver } from "./buckets.js";
+import { ChunkMapResolver, ChunkResolver } from "./chunk-map.js";
 import type { Context } from "./context.js";
+import { FileListResolver } from "./file-list.js";
 import { FileResolver } from "./files.js";
+import { NodeResolver } from "./nodes.js";
 import { ServerInfoResolver } from "./server-info.js";
 import { UploadSessionResolver } from "./upload-sessions.js";
 import { UploadResolver } from "./uploads.js";
@@ -16,9 +19,13 @@ import { UploadResolver } from "./uploads.js";
 const RESOLVERS = [
   ServerInfoResolver,
   FileResolver,
+  FileListResolver,
+  ChunkMapResolver,
+  ChunkResolver,
   BucketResolver,
   UploadResolver,
   UploadSessionResolver,
+  NodeResolver,
 ] as const;
 
 /** Builds the schema over resolver *instances*: the whole of our dependency injection. */

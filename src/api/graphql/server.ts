@@ -20,6 +20,7 @@ import { signalOf } from "../limits.js";
 import { describeError } from "../logging.js";
 import type { Context } from "./context.js";
 import { topLevelError } from "./errors.js";
+import { Loaders } from "./loaders.js";
 import { schemaOf } from "./schema.js";
 
 const MAX_BODY_BYTES = 100 * 1024;
@@ -76,6 +77,7 @@ export async function startGraphql(deps: ApiDeps): Promise<Graphql> {
         caller: await callerOf(req, deps),
         requestId: String(req.id),
         signal: signalOf(res),
+        loaders: new Loaders(deps),
       }),
     }),
   );

@@ -8,7 +8,8 @@ import type { ApiDeps } from "../deps.js";
 import type { Context } from "./context.js";
 import { orUserErrors } from "./errors.js";
 import { FileType, fileView } from "./file-type.js";
-import { AbandonUploadInput, CreateUploadInput, UPLOADS_PER_PAGE, UploadSessionsArgs } from "./inputs.js";
+import { AbandonUploadInput, CreateUploadInput } from "./inputs.js";
+import { UPLOADS_PER_PAGE, UploadSessionsArgs } from "./list-inputs.js";
 import type { Connection } from "./pages.js";
 import { connectionOf, pageOf } from "./pages.js";
 import { AbandonUploadPayload, CreateUploadPayload } from "./payloads.js";
@@ -18,7 +19,7 @@ const UNKNOWN_MEDIA_TYPE = "application/octet-stream";
 
 @Resolver(() => UploadSessionType)
 export class UploadSessionResolver {
-  constructor(private readonly deps: Pick<ApiDeps, "uploads" | "files" | "catalogue" | "publicUrl">) {}
+  constructor(private readonly deps: Pick<ApiDeps, "uploads" | "catalogue" | "publicUrl">) {}
 
   @Query(() => UploadSessionType, {
     nullable: true,
@@ -41,8 +42,8 @@ export class UploadSessionResolver {
   }
 
   @FieldResolver(() => FileType, { nullable: true, description: "Set once the stage is FINISHED." })
-  async file(@Root() { source }: UploadSessionType): Promise<FileType | null> {
-    const file = source.hash === null ? null : await this.deps.files.find(source.hash);
+  async file(@Root() { source }: UploadSessionType, @Ctx() { loaders }: Context): Promise<FileType | null> {
+    const file = source.hash === null ? null : await loaders.files.load(source.hash);
     return file && fileView(file, null);
   }
 
