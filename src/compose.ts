@@ -268,7 +268,7 @@ function settingsOf(config: Config, version: string, adminToken: string | null):
     headersTimeoutMs: HEADERS_TIMEOUT_MS,
     maxConnections: MAX_CONNECTIONS,
     servesMetrics: config.METRICS_PORT === undefined,
-    introspection: true,
+    introspection: config.GRAPHQL_INTROSPECTION === "on",
   };
 }
 

@@ -147,6 +147,10 @@ const VARIABLES = z.object({
     .prefault("1")
     .describe("Password checks that may run at once; each holds its Argon2id memory."),
   CORS_ORIGINS: list.prefault("").describe("Comma-separated origins whose pages may call this server."),
+  GRAPHQL_INTROSPECTION: z
+    .enum(["on", "off"], "must be `on` or `off`")
+    .default("on")
+    .describe("Whether GraphQL tells its schema to whoever asks."),
   RATE_LIMIT: z
     .enum(["on", "off"], "must be `on` or `off`")
     .default("on")

@@ -10,6 +10,7 @@ import type { BucketDirectory, TokenVerifier } from "../core/ports.js";
 import type { Catalogue, ChunkCatalogue, Lookup } from "../core/catalogue.js";
 import type { Uploads } from "../core/uploads.js";
 import type { IsDatabaseAway } from "./errors.js";
+import type { QueryLimits } from "./graphql/query-limits.js";
 import type { SenderLimits } from "./limits.js";
 
 export interface ApiDeps {
@@ -58,4 +59,6 @@ export interface ApiSettings extends SenderLimits {
   readonly servesMetrics: boolean;
   /** Whether GraphQL tells its schema. */
   readonly introspection: boolean;
+  /** In place of those of graphql/query-limits.ts; for tests. */
+  readonly queryLimits?: Partial<QueryLimits>;
 }

@@ -4,7 +4,6 @@ import { ApolloServer } from "@apollo/server";
 import { ApolloServerPluginLandingPageDisabled } from "@apollo/server/plugin/disabled";
 import { unwrapResolverError } from "@apollo/server/errors";
 import { expressMiddleware } from "@as-integrations/express5";
-import { ApolloArmor } from "@escape.tech/graphql-armor";
 import express from "express";
 import type { ErrorRequestHandler, RequestHandler } from "express";
 import { Router } from "express";
@@ -21,14 +20,10 @@ import { describeError } from "../logging.js";
 import type { Context } from "./context.js";
 import { topLevelError } from "./errors.js";
 import { Loaders } from "./loaders.js";
+import { armorOf, parseOptions, QUERY_LIMITS, tooComplex } from "./query-limits.js";
 import { schemaOf } from "./schema.js";
 
 const MAX_BODY_BYTES = 100 * 1024;
-const MAX_TOKENS = 1000;
-const MAX_ALIASES = 5;
-const MAX_DEPTH = 8;
-const MAX_COST = 5000;
-const MAX_DIRECTIVES = 3;
 
 export interface Graphql {
   readonly handler: RequestHandler;
@@ -36,15 +31,9 @@ export interface Graphql {
 }
 
 export async function startGraphql(deps: ApiDeps): Promise<Graphql> {
-  const { introspection } = deps.settings;
-  const armor = new ApolloArmor({
-    maxTokens: { enabled: false }, // turns every syntax error into a 500; graphql-js has the same limit, below
-    blockFieldSuggestion: { enabled: false }, // hideSchemaDetailsFromClientErrors does it
-    maxAliases: { n: MAX_ALIASES, allowList: [] },
-    maxDepth: { n: MAX_DEPTH },
-    costLimit: { maxCost: MAX_COST },
-    maxDirectives: { n: MAX_DIRECTIVES },
-  }).protect();
+  const { introspection, queryLimits } = deps.settings;
+  const limits = { ...QUERY_LIMITS, ...queryLimits };
+  const armor = armorOf(limits);
   const plugins = [
     ...armor.plugins,
     ApolloServerPluginLandingPageDisabled(),
@@ -56,7 +45,7 @@ export async function startGraphql(deps: ApiDeps): Promise<Graphql> {
     introspection,
     hideSchemaDetailsFromClientErrors: !introspection,
     includeStacktraceInErrorResponses: false,
-    parseOptions: { maxTokens: MAX_TOKENS },
+    parseOptions: parseOptions(limits),
     allowBatchedHttpRequests: false,
     csrfPrevention: true,
     stopOnTerminationSignals: false, // main drains first
@@ -116,10 +105,11 @@ function formatError(formatted: GraphQLFormattedError, error: unknown): GraphQLF
   if (!(unwrapResolverError(error) instanceof GraphQLError)) {
     return { message: "Internal error", extensions: { code: "INTERNAL_SERVER_ERROR" } };
   }
-  return { ...formatted, message: formatted.message.replace(INVALID_VALUE, "$1 does not fit its type.") };
+  const message = formatted.message.replace(INVALID_VALUE, "$1 does not fit its type.");
+  return tooComplex(formatted, error) ?? { ...formatted, message };
 }
 
-const CLIENT_ERROR = /PARSE_FAILED|VALIDATION_FAILED|BAD_USER_INPUT/;
+const CLIENT_ERROR = /PARSE_FAILED|VALIDATION_FAILED|BAD_USER_INPUT|QUERY_TOO_COMPLEX/;
 
 /** GraphQL over HTTP: to a client that asked for application/json, a request that is well-formed HTTP is a 200. */
 const statusFollowsAccept: ApolloServerPlugin = {
