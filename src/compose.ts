@@ -10,6 +10,7 @@ import type { DestinationStream, Logger } from "pino";
 import { pino } from "pino";
 import { Registry, collectDefaultMetrics } from "prom-client";
 import { adminOf } from "./admin-token.js";
+import { meterArgon } from "./argon-metrics.js";
 import type { ApiSettings } from "./api/deps.js";
 import type { Api } from "./api/server.js";
 import { createApi } from "./api/server.js";
@@ -113,6 +114,7 @@ async function build(
   collectDefaultMetrics({ register: registry });
   const database = await openStores(config, log, closers);
   const vault = await openVaultOf(config, database, registry, log, closers, options.vault);
+  meterArgon(registry, vault.argon);
   const admin = await adminOf(config);
   let url = "";
   const api = await createApi({

@@ -2,6 +2,7 @@
 import { randomInt } from "node:crypto";
 import type { OpenedBucket } from "./buckets/open.js";
 import type { Config } from "./config.js";
+import { ArgonRuns } from "./core/argon-runs.js";
 import { BucketSet } from "./core/bucket-set.js";
 import { Buckets } from "./core/buckets.js";
 import { Budget } from "./core/budget.js";
@@ -10,7 +11,7 @@ import { Downloads } from "./core/downloads.js";
 import { Files } from "./core/files.js";
 import { Links } from "./core/links.js";
 import { Passwords } from "./core/passwords.js";
-import type { BucketDirectory, ChunkMap, Log, Sealer } from "./core/ports.js";
+import type { BucketDirectory, ChunkMap, Log, PasswordHasher, Sealer } from "./core/ports.js";
 import type { sweep } from "./core/sweep.js";
 import { Uploads } from "./core/uploads.js";
 import { Attempts, UNLIMITED } from "./database/attempts.js";
@@ -22,6 +23,7 @@ import { FileRows } from "./database/file-store.js";
 import { GrantRows } from "./database/grant-store.js";
 import type { Database } from "./database/orm.js";
 import { UploadRows } from "./database/upload-store.js";
+import { HasherPool } from "./workers/hasher-pool.js";
 import { SealerPool } from "./workers/pool.js";
 
 /** randomInt's largest range. Placement is drawn from the system's random numbers, so that nobody can foretell it. */
@@ -42,6 +44,8 @@ export interface Vault {
   readonly chunkMap: ChunkMap;
   /** Memory for bytes on their way. */
   readonly budget: Budget;
+  /** For its counts. */
+  readonly argon: ArgonRuns;
   readonly sweepable: Omit<Parameters<typeof sweep>[0], "log" | "graceSeconds">;
   close(): Promise<void>;
 }
@@ -50,11 +54,16 @@ export interface Vault {
 export interface VaultOptions {
   /** Tests have no built worker file to start threads from, and seal on their own thread. */
   readonly makeSealer: (threads: number) => Sealer & { close(): Promise<void> };
+  readonly makeHasher: (threads: number) => PasswordHasher & { close(): Promise<void> };
   /** How long a holder of memory may wait for its client while others wait for memory, in milliseconds. */
   readonly idleGraceMs: number;
 }
 
-const PRODUCTION: VaultOptions = { makeSealer: threads => new SealerPool(threads), idleGraceMs: 10_000 };
+const PRODUCTION: VaultOptions = {
+  makeSealer: threads => new SealerPool(threads),
+  makeHasher: threads => new HasherPool(threads),
+  idleGraceMs: 10_000,
+};
 
 export async function openVault(
   config: Config,
@@ -63,7 +72,7 @@ export async function openVault(
   log: Log,
   options: Partial<VaultOptions> = {},
 ): Promise<Vault> {
-  const { makeSealer, idleGraceMs } = { ...PRODUCTION, ...options };
+  const { makeSealer, makeHasher, idleGraceMs } = { ...PRODUCTION, ...options };
   const bucketDirectory = new BucketRows(database);
   const chunkMap = new ChunkRows(database);
   const uploadRows = new UploadRows(database);
@@ -83,13 +92,18 @@ export async function openVault(
     maxWaiters: MAX_MEMORY_WAITERS,
     idleGraceMs,
   });
-  const passwords = new Passwords({
-    grants,
-    limiter,
-    argonBudget: new Budget(config.ARGON2_CONCURRENCY * config.ARGON2_MEMORY_KIB, {
+  const hasher = makeHasher(config.ARGON2_CONCURRENCY);
+  const argon = new ArgonRuns(
+    hasher,
+    new Budget(config.ARGON2_CONCURRENCY * config.ARGON2_MEMORY_KIB, {
       maxWaiters: MAX_ARGON_WAITERS,
       idleGraceMs,
     }),
+  );
+  const passwords = new Passwords({
+    grants,
+    limiter,
+    argon,
     cost: {
       memoryKiB: config.ARGON2_MEMORY_KIB,
       passes: config.ARGON2_PASSES,
@@ -136,10 +150,11 @@ export async function openVault(
     bucketDirectory,
     chunkMap,
     budget,
+    argon,
     sweepable: { buckets, dead: new DeadRows(database), uploads: uploadRows, files: fileRows },
     async close() {
       await concatenations.close();
-      await sealer.close();
+      await Promise.all([sealer.close(), hasher.close()]);
     },
   };
 }

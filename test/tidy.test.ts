@@ -53,6 +53,7 @@ const OPEN_FILES: Record<string, string[]> = {
 const ENTRIES = [
   "src/main.ts",
   "src/workers/seal-worker.ts",
+  "src/workers/argon-worker.ts",
   "src/console/vite.config.ts",
   "src/console/graphiql/main.tsx",
   "src/buckets/memory.ts",

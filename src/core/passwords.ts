@@ -3,8 +3,7 @@
  * with the limits that keep it from being a way to guess or a way to starve the server.
  */
 import { randomBytes } from "node:crypto";
-import type { ArgonCost } from "../format/argon.js";
-import { passwordKey } from "../format/argon.js";
+import type { ArgonCost, PasswordParams } from "../format/argon.js";
 import { checkSeal } from "../format/core.js";
 import type { FileId } from "../format/id.js";
 import {
@@ -14,7 +13,7 @@ import {
   wrapDek,
   wrapParams,
 } from "../format/wrap.js";
-import type { Budget } from "./budget.js";
+import type { ArgonRuns } from "./argon-runs.js";
 import { VaultError } from "./errors.js";
 import type { Caller, StoredFile } from "./model.js";
 import type { AttemptKey, AttemptLimiter, GrantStore, NewGrant } from "./ports.js";
@@ -27,8 +26,7 @@ const GRANT_ID_BYTES = 16;
 interface PasswordsDeps {
   readonly grants: GrantStore;
   readonly limiter: AttemptLimiter;
-  /** In KiB: each Argon2 run holds its memory cost. */
-  readonly argonBudget: Budget;
+  readonly argon: ArgonRuns;
   readonly cost: ArgonCost;
   readonly minLength: number;
   readonly pepper: Uint8Array | null;
@@ -54,7 +52,7 @@ export class Passwords {
     this.check(password);
     const { cost, pepper } = this.deps;
     const params = { ...cost, pepperId: pepper ? 1 : 0, salt: randomBytes(SALT_BYTES) };
-    const ikm = await this.#derive(password, params, fileId);
+    const ikm = await this.deps.argon.key(password, params, fileId, this.#pepperOf(params));
     const wrap = wrapDek({ kind: "password", params: encodePasswordParams(params), ikm, fileId, dek });
     return {
       id: randomBytes(GRANT_ID_BYTES),
@@ -67,8 +65,8 @@ export class Passwords {
   }
 
   /**
-   * The file's DEK. A slot of the limits is taken before Argon2 runs and given back when the password was right, so
-   * that a file's own readers never lock it. Throws WRONG_PASSWORD, TOO_MANY_ATTEMPTS, BUSY, FILE_GONE.
+   * The file's DEK. A slot of the limits is taken right before Argon2 runs and given back when the password was right, so
+   * that a file's own readers never lock it; who has none left does not even wait for Argon2. Throws WRONG_PASSWORD, TOO_MANY_ATTEMPTS, BUSY, FILE_GONE.
    */
   async open(file: StoredFile, password: string, caller: Caller): Promise<Uint8Array> {
     this.#checkLongest(password);
@@ -78,11 +76,13 @@ export class Passwords {
       { limit: "password", key: file.hash },
       { limit: "address", key: caller.address },
     ];
-    await this.deps.limiter.take(keys);
+    const params = decodePasswordParams(wrapParams(grant.wrap, "password"));
+    await this.deps.limiter.check(keys);
+    using argon = await this.deps.argon.admit(params.memoryKiB);
+    await this.deps.limiter.take(keys); // only now: who waits holds no slot that another reader could need
     let dek: Uint8Array | null;
     try {
-      const params = decodePasswordParams(wrapParams(grant.wrap, "password"));
-      const ikm = await this.#derive(password, params, file.id);
+      const ikm = await argon.key(password, params, file.id, this.#pepperOf(params));
       dek = unwrapDek({ kind: "password", record: grant.wrap, ikm, fileId: file.id });
     } catch (error) {
       await this.deps.limiter.giveBack(keys); // nothing was learnt about the password
@@ -94,16 +94,10 @@ export class Passwords {
     return dek;
   }
 
-  async #derive(
-    password: string,
-    params: Parameters<typeof passwordKey>[1],
-    fileId: FileId,
-  ): Promise<Uint8Array> {
-    using _held = await this.deps.argonBudget.acquire(params.memoryKiB);
-    const pepper = params.pepperId === 0 ? undefined : (this.deps.pepper ?? undefined);
-    if (params.pepperId !== 0 && !pepper)
-      throw new VaultError("INTERNAL", `pepper ${params.pepperId} is not configured`);
-    return await passwordKey(password, params, fileId, pepper); // awaited here: the share is held until it is done
+  #pepperOf({ pepperId }: PasswordParams): Uint8Array | undefined {
+    if (pepperId === 0) return undefined;
+    if (!this.deps.pepper) throw new VaultError("INTERNAL", `pepper ${pepperId} is not configured`);
+    return this.deps.pepper;
   }
 
   #checkLongest(password: string): void {

@@ -3,6 +3,7 @@
  * make **one attempt**; retry, limits, deadlines and metrics are wrappers of the same type (`buckets/open.ts`).
  * Times come from the database's clock alone, so replicas with skewed clocks agree about what has expired.
  */
+import type { PasswordParams } from "../format/argon.js";
 import type { FloeMessage } from "../format/floe.js";
 import type { FileId } from "../format/id.js";
 import type {
@@ -243,6 +244,8 @@ export interface DeadObjects {
 
 /** Counts tries per key over all replicas. */
 export interface AttemptLimiter {
+  /** Rejects as {@link take} would, and takes nothing. */
+  check(keys: readonly AttemptKey[]): Promise<void>;
   /** Takes one slot of each key before the work is done; rejects with `TOO_MANY_ATTEMPTS` when one has none left. */
   take(keys: readonly AttemptKey[]): Promise<void>;
   /** Gives the slots back: the try was right. */
@@ -253,6 +256,12 @@ export interface AttemptLimiter {
 export interface AttemptKey {
   readonly limit: "password" | "address" | "begin";
   readonly key: string;
+}
+
+/** Turns a password into the key of its wrap. */
+export interface PasswordHasher {
+  /** As `passwordKey` of format/argon: off the event loop, holding `params.memoryKiB` meanwhile. One attempt. */
+  key(password: string, params: PasswordParams, fileId: FileId, pepper?: Uint8Array): Promise<Uint8Array>;
 }
 
 /** Tells who holds a bearer token. */

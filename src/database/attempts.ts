@@ -43,6 +43,16 @@ export class Attempts implements AttemptLimiter {
     return new Attempts(database, limits);
   }
 
+  async check(keys: readonly AttemptKey[]): Promise<void> {
+    const { rows } = await sql<{ key: string; points: number; left_ms: string }>`
+      select key, points, expire - ${NOW_MS} as left_ms from attempts
+      where key = any(${keys.map(rowKey)}) and expire > ${NOW_MS}`.execute(this.database.em().getKysely());
+    for (const key of keys) {
+      const row = rows.find(found => found.key === rowKey(key));
+      if (row && row.points >= this.limits[key.limit].count) throw refusal(key, integer(row.left_ms));
+    }
+  }
+
   async take(keys: readonly AttemptKey[]): Promise<void> {
     const taken: AttemptKey[] = [];
     for (const key of keys) {
@@ -51,9 +61,7 @@ export class Attempts implements AttemptLimiter {
       if (points <= this.limits[key.limit].count) continue;
       // All or nothing. The refused one is given back too: it has been counted, but no try will follow.
       await this.giveBack(taken);
-      throw new VaultError(REFUSAL[key.limit], `no ${key.limit} attempts left`, {
-        retryAfterSeconds: Math.max(1, Math.ceil(leftMs / 1000)),
-      });
+      throw refusal(key, leftMs);
     }
   }
 
@@ -78,9 +86,19 @@ export class Attempts implements AttemptLimiter {
   }
 }
 
+function refusal({ limit }: AttemptKey, leftMs: number): VaultError {
+  return new VaultError(REFUSAL[limit], `no ${limit} attempts left`, {
+    retryAfterSeconds: Math.max(1, Math.ceil(leftMs / 1000)),
+  });
+}
+
 function rowKey({ limit, key }: AttemptKey): string {
   return `${limit}:${key}`;
 }
 
 /** For `RATE_LIMIT=off`. */
-export const UNLIMITED: AttemptLimiter = { take: async () => {}, giveBack: async () => {} };
+export const UNLIMITED: AttemptLimiter = {
+  check: async () => {},
+  take: async () => {},
+  giveBack: async () => {},
+};

@@ -1,6 +1,6 @@
 /** From a password to the key of its wrap: Argon2id (RFC 9106), by OpenSSL inside Node ≥ 24.7. */
 
-import { argon2 } from "node:crypto";
+import { argon2, argon2Sync } from "node:crypto";
 import { concat } from "./bytes.js";
 import { assert, FormatError } from "./errors.js";
 import type { FileId } from "./id.js";
@@ -57,28 +57,39 @@ export async function passwordKey(
   fileId: FileId,
   pepper?: Uint8Array,
 ): Promise<Uint8Array> {
+  const input = argonInput(password, params, fileId, pepper);
+  const key = await new Promise<Uint8Array>((resolve, reject) => {
+    argon2("argon2id", input, (error, derived) => (error ? reject(error) : resolve(derived)));
+  });
+  return new Uint8Array(key);
+}
+
+/** {@link passwordKey} on the calling thread, which stands still meanwhile. */
+export function passwordKeySync(
+  password: string,
+  params: PasswordParams,
+  fileId: FileId,
+  pepper?: Uint8Array,
+): Uint8Array {
+  return new Uint8Array(argon2Sync("argon2id", argonInput(password, params, fileId, pepper)));
+}
+
+function argonInput(password: string, params: PasswordParams, fileId: FileId, pepper?: Uint8Array) {
   checkArgonCost(params);
   assert(params.salt.length === SALT_BYTES, "a salt has 16 bytes");
   assert(
     (params.pepperId === 0) === (pepper === undefined),
     "pepperId 0, and only that, goes without a pepper",
   );
-  const key = await new Promise<Uint8Array>((resolve, reject) => {
-    argon2(
-      "argon2id",
-      {
-        // Lone surrogates have no UTF-8: they become U+FFFD, as every encoder would make them.
-        message: Buffer.from(password.normalize("NFKC").toWellFormed(), "utf8"),
-        nonce: params.salt,
-        memory: params.memoryKiB,
-        passes: params.passes,
-        parallelism: params.lanes,
-        associatedData: concat("sv/1/pw", idBytes(fileId)),
-        tagLength: KEY_BYTES,
-        ...(pepper && { secret: pepper }),
-      },
-      (error, derived) => (error ? reject(error) : resolve(derived)),
-    );
-  });
-  return new Uint8Array(key);
+  return {
+    // Lone surrogates have no UTF-8: they become U+FFFD, as every encoder would make them.
+    message: Buffer.from(password.normalize("NFKC").toWellFormed(), "utf8"),
+    nonce: params.salt,
+    memory: params.memoryKiB,
+    passes: params.passes,
+    parallelism: params.lanes,
+    associatedData: concat("sv/1/pw", idBytes(fileId)),
+    tagLength: KEY_BYTES,
+    ...(pepper && { secret: pepper }),
+  };
 }

@@ -45,6 +45,20 @@ test("several keys are taken all or none", async () => {
   expect(await takenOf(limiter, [address], 40)).toBe(20);
 });
 
+test("checking refuses as taking would, and takes nothing", async () => {
+  const limiter = await Attempts.open(s.database);
+  const keys = [newKey(), newKey("address")];
+  for (let i = 0; i < 20; i++) await limiter.check(keys);
+  expect(await takenOf(limiter, keys, 12)).toBe(10);
+  await expect(limiter.check(keys)).rejects.toMatchObject({ code: "TOO_MANY_ATTEMPTS" });
+  const { retryAfterSeconds } = (await limiter.check(keys).catch((error: unknown) => error)) as {
+    retryAfterSeconds: number;
+  };
+  expect(retryAfterSeconds).toBeGreaterThan(800);
+  await limiter.giveBack(keys);
+  await limiter.check(keys);
+});
+
 test("what is given back can be taken again", async () => {
   const limiter = await Attempts.open(s.database);
   const key = newKey();

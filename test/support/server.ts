@@ -7,6 +7,7 @@ import { compose } from "../../src/compose.js";
 import { readConfig } from "../../src/config.js";
 import { InlineSealer } from "../../src/workers/inline.js";
 import { createDatabase } from "./database.js";
+import { InlineHasher } from "./inline-hasher.js";
 
 export interface TestServer {
   readonly url: string;
@@ -40,7 +41,7 @@ export async function startServer(
     ...env,
   });
   const service = await compose(config, "0.0.0-test", {
-    vault: { makeSealer: () => new TestSealer() },
+    vault: { makeSealer: () => new TestSealer(), makeHasher: () => new InlineHasher() },
     hasJobs: false,
     ...options,
   });

@@ -20,6 +20,7 @@ import { InlineSealer } from "../../src/workers/inline.js";
 import { createDatabase } from "./database.js";
 import { FaultyBucket } from "./faulty-bucket.js";
 import { silent } from "./log.js";
+import { InlineHasher } from "./inline-hasher.js";
 
 const MAX_UPLOAD_BYTES = 8 * 1024 * 1024;
 const PASSWORD = "correct horse";
@@ -54,6 +55,7 @@ export async function openVault({
   const sealer = new CountingSealer();
   const core: Core = await openCore(config, database, opened, silent, {
     makeSealer: () => sealer,
+    makeHasher: () => new InlineHasher(),
     idleGraceMs,
   });
   const caller: Caller = { address: "192.0.2.1", roles: new Set(["admin"]), name: "test" };

@@ -12,6 +12,7 @@ import { openVault } from "../../../src/vault.js";
 import { InlineSealer } from "../../../src/workers/inline.js";
 import { silent } from "../../support/log.js";
 import type { TestServer } from "../../support/server.js";
+import { InlineHasher } from "../../support/inline-hasher.js";
 
 const BUCKET_COUNT = 6;
 
@@ -23,7 +24,8 @@ export async function openReplica({ databaseUrl, dataDir }: TestServer) {
   const specs = parseBucketUrls(folders.map(folder => pathToFileURL(folder).href).join(","));
   const opened = await openBuckets(specs, { registry: new Registry() });
   const makeSealer = () => Object.assign(new InlineSealer(), { close: async () => {} });
-  const vault = await openVault(readConfig({}), database, opened, silent, { makeSealer });
+  const makeHasher = () => new InlineHasher();
+  const vault = await openVault(readConfig({}), database, opened, silent, { makeSealer, makeHasher });
   return {
     uploads: vault.uploads,
 
