@@ -39,7 +39,7 @@ const ROOMS: Record<string, { rooms: string[]; packages: string[] }> = {
   "api/graphql": { rooms: ["core", "format", "api"], packages: ["*"] },
   jobs: { rooms: ["core"], packages: ["graphile-worker", "node:timers/promises", "pg"] },
   cli: { rooms: ["core"], packages: ["commander"] },
-  console: { rooms: [], packages: ["graphiql", "node:url", "react", "react-dom", "vite"] },
+  console: { rooms: [], packages: ["graphiql", "node:url", "react", "react-dom", "swagger-ui-dist", "vite"] },
 };
 /** Only these files of a room are open to the others named. */
 const OPEN_FILES: Record<string, string[]> = {
@@ -56,6 +56,8 @@ const ENTRIES = [
   "src/workers/argon-worker.ts",
   "src/console/vite.config.ts",
   "src/console/graphiql/main.tsx",
+  "src/console/openapi/main.ts",
+  "src/console/openapi/swagger-ui.d.ts",
   "src/buckets/memory.ts",
   // Parity is computed, and not yet stored: whoever stores it takes these two out.
   "src/format/parity/encode.ts",

@@ -93,7 +93,7 @@ export const ANSWERS = {
 } satisfies Record<Code, Entry>;
 
 /** When to come back where the error itself does not say, in seconds. */
-const RETRY_AFTER_SECONDS: Partial<Record<Code, number>> = {
+export const RETRY_AFTER_SECONDS: Partial<Record<Code, number>> = {
   BUSY: 5,
   IDENTITY_UNAVAILABLE: 10,
   STORAGE_UNAVAILABLE: 10,

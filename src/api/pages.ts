@@ -10,6 +10,7 @@ import { Router } from "express";
 import { VaultError } from "../core/errors.js";
 import { methodNotAllowed } from "./answer.js";
 import type { ApiDeps } from "./deps.js";
+import { openapiDocument } from "./openapi.js";
 
 /** From the sources and from what they are built to alike. */
 const BUILT_PAGES = fileURLToPath(new URL("../../dist/console/", import.meta.url));
@@ -35,6 +36,15 @@ const GRAPHIQL: Directives = {
   "connect-src": "'self'",
 };
 
+/** Swagger UI draws with images in data: URLs, and its script writes a few <style> elements. */
+const OPENAPI: Directives = {
+  ...STRICT,
+  "script-src": "'self'",
+  "style-src": "'self'",
+  "img-src": "'self' data:",
+  "connect-src": "'self'",
+};
+
 /** A worker has the policy of its own script, and loads parts of itself. */
 const ASSETS: Directives = { ...STRICT, "script-src": "'self'" };
 
@@ -45,6 +55,15 @@ export function pageRoutes({ settings }: Pick<ApiDeps, "settings">): Router {
     withPolicy(ASSETS),
     express.static(`${BUILT_PAGES}/assets`, { index: false, redirect: false, setHeaders: keepForEver }),
   );
+  const document = openapiDocument(settings);
+  routes
+    .route("/openapi.json")
+    .get((_req, res) => void res.json(document))
+    .all(methodNotAllowed("GET", "HEAD"));
+  routes
+    .route("/docs/api")
+    .get(withPolicy(OPENAPI), page("openapi/index.html"))
+    .all(methodNotAllowed("GET", "HEAD"));
   if (!settings.introspection) return routes; // GraphiQL knows nothing without it
   routes
     .route("/graphiql")

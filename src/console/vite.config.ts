@@ -21,7 +21,7 @@ export default defineConfig({
     reportCompressedSize: false,
     chunkSizeWarningLimit: 5000, // Monaco, GraphiQL's editor, is this large
     rolldownOptions: {
-      input: { graphiql: path("graphiql/index.html") },
+      input: { graphiql: path("graphiql/index.html"), openapi: path("openapi/index.html") },
       // Says of hundreds of files that "use client" means nothing in a bundle: nothing here is rendered by a server.
       onLog: (level, log, report) => {
         if (log.code !== "MODULE_LEVEL_DIRECTIVE") report(level, log);

@@ -13,7 +13,7 @@ import type { Clock, FileStore, GrantStore } from "./ports.js";
 import { checkSeconds, checkUses } from "./terms.js";
 
 /** A link that lives longer than this is a share, and a password is the better way to have one. */
-const MAX_LINK_SECONDS = 7 * 24 * 3600;
+export const MAX_LINK_SECONDS = 7 * 24 * 3600;
 
 interface LinksDeps {
   readonly files: Files;

@@ -4,11 +4,12 @@
  */
 import express from "express";
 import type { Request, RequestHandler } from "express";
+import type { z } from "zod";
 import { VaultError } from "../../core/errors.js";
 import { callerOf } from "../caller.js";
 import type { ApiDeps } from "../deps.js";
 import { badRequest } from "../errors.js";
-import { wholeNumber } from "../whole-number.js";
+import { RETRIEVE_PARAMETERS } from "./parameters.js";
 
 const MAX_BODY_BYTES = 16 * 1024;
 const CHALLENGE = 'Basic realm="the password of the file, with any user name", charset="UTF-8"';
@@ -38,13 +39,13 @@ export function retrieve(deps: ApiDeps): RequestHandler<{ hash: string }> {
     const caller = await callerOf(req, deps);
     const { hash } = req.params;
     const given = new RequestParameters(req);
-    const password = onePassword([given.text("password"), ...headerPasswords(req)]);
+    const password = onePassword([given.read("password"), ...headerPasswords(req)]);
     if (password === null) {
       res.setHeader("WWW-Authenticate", CHALLENGE);
       throw new VaultError("MISSING_PASSWORD", "no password for a link", { field: "password" });
     }
-    const expiresInSeconds = given.number("expires_in");
-    const maxUses = given.number("max_uses");
+    const expiresInSeconds = given.read("expires_in");
+    const maxUses = given.read("max_uses");
     const { token } = await deps.links.create({ hash, password, expiresInSeconds, maxUses }, caller);
     res.json({ status: "success", download_link: `${deps.publicUrl()}/d/${token}` });
   };
@@ -54,22 +55,19 @@ export function retrieve(deps: ApiDeps): RequestHandler<{ hash: string }> {
 class RequestParameters {
   constructor(private readonly req: Request<{ hash: string }>) {}
 
-  text(name: string): string | null {
+  /** Null where it is not given. */
+  read<N extends ParameterName>(name: N): ParsedParameter<N> | null {
     const { query, body } = this.req;
     const values = [own(query, name), own(body, name)].filter(value => value !== undefined);
     if (values.length > 1) throw badRequest(`${name} is given more than once.`, name);
-    const [value] = values;
-    if (value === undefined) return null;
-    if (typeof value === "number") return String(value);
-    if (typeof value !== "string") throw badRequest(`${name} must be given once, as a text.`, name);
-    return value;
-  }
-
-  number(name: string): number | null {
-    const text = this.text(name);
-    return text === null ? null : wholeNumber(text);
+    const parsed = RETRIEVE_PARAMETERS.shape[name].safeParse(values[0]);
+    if (!parsed.success) throw badRequest(`${name} must be given once, as a text.`, name);
+    return (parsed.data as ParsedParameter<N> | undefined) ?? null;
   }
 }
+
+type ParameterName = keyof typeof RETRIEVE_PARAMETERS.shape;
+type ParsedParameter<N extends ParameterName> = NonNullable<z.output<typeof RETRIEVE_PARAMETERS>[N]>;
 
 function own(values: unknown, name: string): unknown {
   if (typeof values !== "object" || values === null || !Object.hasOwn(values, name)) return undefined;

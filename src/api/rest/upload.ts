@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from "node:http";
 import type { Request, RequestHandler, Response } from "express";
+import type { z } from "zod";
 import { VaultError } from "../../core/errors.js";
 import type { Caller, FileTerms, StoredFile } from "../../core/model.js";
 import type { Uploads } from "../../core/uploads.js";
@@ -15,10 +16,10 @@ import { signalOf } from "../limits.js";
 import type { FieldPart, FilePart } from "./form.js";
 import { formParts } from "./form.js";
 import { track } from "../under-way.js";
-import { wholeNumber } from "../whole-number.js";
+import { uploadFields } from "./parameters.js";
 
-const FIELDS = ["password", "chunk_size", "expires_in", "max_downloads"] as const;
-type FieldName = (typeof FIELDS)[number];
+type Fields = ReturnType<typeof uploadFields>;
+type FieldName = keyof Fields["shape"];
 
 /** What a form may have beside the file's bytes: boundaries, part headers, fields. */
 const MAX_FORM_OVERHEAD_BYTES = 256 * 1024;
@@ -31,7 +32,7 @@ async function takeForm(deps: ApiDeps, req: Request, res: Response): Promise<voi
   const caller = await callerOf(req, deps);
   checkDeclaredLength(req, deps.settings.maxUploadBytes);
   const signal = signalOf(res);
-  const form = new UploadForm(deps.uploads, caller, signal);
+  const form = new UploadForm(deps.uploads, uploadFields(deps.settings), caller, signal);
   try {
     for await (const part of formParts(req, signal)) {
       if (part.kind === "field") form.takeField(part);
@@ -56,6 +57,7 @@ class UploadForm {
 
   constructor(
     private readonly uploads: Uploads,
+    private readonly known: Fields,
     private readonly caller: Caller,
     private readonly signal: AbortSignal,
   ) {}
@@ -63,8 +65,9 @@ class UploadForm {
   takeField({ name, value }: FieldPart): void {
     if (name === "file")
       throw new VaultError("MISSING_FILE", "a file part without a file name", { field: "file" });
-    const field = FIELDS.find(known => known === name);
-    if (!field) throw badRequest(`The form may have the parts file, ${FIELDS.join(", ")} and no other.`);
+    const names = this.known.keyof().options;
+    const field = names.find(known => known === name);
+    if (!field) throw badRequest(`The form may have the parts file, ${names.join(", ")} and no other.`);
     if (this.#fields.has(field)) throw badRequest(`The form has more than one ${field}.`, field);
     this.#fields.set(field, value);
     if (field === "chunk_size") this.uploads.checkLayout(this.#chunkBytes);
@@ -100,20 +103,23 @@ class UploadForm {
   }
 
   get #password(): string | null {
-    return this.#fields.get("password") || null; // an empty one is what a browser sends for none
+    return this.#read("password");
   }
 
   get #chunkBytes(): number | null {
-    return this.#number("chunk_size");
+    return this.#read("chunk_size");
   }
 
   get #terms(): FileTerms {
-    return { expiresInSeconds: this.#number("expires_in"), maxDownloads: this.#number("max_downloads") };
+    return { expiresInSeconds: this.#read("expires_in"), maxDownloads: this.#read("max_downloads") };
   }
 
-  #number(name: FieldName): number | null {
+  /** Null where it was not sent. */
+  #read<N extends FieldName>(name: N): NonNullable<z.output<Fields>[N]> | null {
     const text = this.#fields.get(name);
-    return text === undefined ? null : wholeNumber(text);
+    return text === undefined
+      ? null
+      : (this.known.shape[name].parse(text) as NonNullable<z.output<Fields>[N]> | null);
   }
 }
 
