@@ -3,6 +3,8 @@ import { randomInt } from "node:crypto";
 import type { OpenedBucket } from "./buckets/open.js";
 import type { Config } from "./config.js";
 import { ArgonRuns } from "./core/argon-runs.js";
+import { Auditor } from "./core/auditor.js";
+import type { AuditTrail } from "./core/audit.js";
 import { BucketSet } from "./core/bucket-set.js";
 import { Buckets } from "./core/buckets.js";
 import { Budget } from "./core/budget.js";
@@ -15,6 +17,8 @@ import type { BucketDirectory, ChunkMap, Log, PasswordHasher, Sealer } from "./c
 import type { sweep } from "./core/sweep.js";
 import { Uploads } from "./core/uploads.js";
 import { Attempts, UNLIMITED } from "./database/attempts.js";
+import { AuditRows } from "./database/audit-log.js";
+import { AuditTrailRows } from "./database/audit-trail.js";
 import { BucketRows } from "./database/bucket-directory.js";
 import { ChunkRows } from "./database/chunk-map.js";
 import { DatabaseClock } from "./database/clock.js";
@@ -42,6 +46,8 @@ export interface Vault {
   readonly steering: Buckets;
   readonly bucketDirectory: BucketDirectory;
   readonly chunkMap: ChunkMap;
+  readonly audit: Auditor;
+  readonly auditTrail: AuditTrail;
   /** Memory for bytes on their way. */
   readonly budget: Budget;
   /** For its counts. */
@@ -79,6 +85,8 @@ export async function openVault(
   const fileRows = new FileRows(database);
   const grants = new GrantRows(database);
   const clock = new DatabaseClock(database);
+  const auditRows = new AuditRows(database, log);
+  const audit = new Auditor(auditRows, log);
   const limiter = config.RATE_LIMIT === "on" ? await Attempts.open(database) : UNLIMITED;
   const configured = opened.map(({ spec, bucket }) => ({
     bucket,
@@ -113,16 +121,17 @@ export async function openVault(
     pepper: config.PEPPER ?? null,
   });
   const gathering = { buckets, chunkMap, sealer, budget, log };
-  const files = new Files({ store: fileRows, passwords });
+  const files = new Files({ store: fileRows, passwords, audit });
   const links = new Links({
     files,
     fileStore: fileRows,
     grants,
     passwords,
     clock,
+    audit,
     defaultTtlSeconds: config.LINK_TTL_SECONDS,
   });
-  const downloads = new Downloads({ ...gathering, links, files: fileRows, grants });
+  const downloads = new Downloads({ ...gathering, links, files: fileRows, grants, audit });
   const uploads = new Uploads({
     ...gathering,
     uploads: uploadRows,
@@ -131,6 +140,7 @@ export async function openVault(
     passwords,
     limiter,
     clock,
+    audit,
     random: () => randomInt(RANDOM_STEPS) / RANDOM_STEPS,
     uploadTtlSeconds: config.UPLOAD_TTL_HOURS * 3600,
     maxUploadBytes: config.MAX_UPLOAD_SIZE,
@@ -149,12 +159,16 @@ export async function openVault(
     steering: new Buckets({ set: buckets, directory: bucketDirectory, log }),
     bucketDirectory,
     chunkMap,
+    audit,
+    auditTrail: new AuditTrailRows(database, auditRows),
     budget,
     argon,
     sweepable: { buckets, dead: new DeadRows(database), uploads: uploadRows, files: fileRows },
     async close() {
       await concatenations.close();
       await Promise.all([sealer.close(), hasher.close()]);
+      await audit.close();
+      await auditRows.close();
     },
   };
 }

@@ -43,7 +43,7 @@ const ROOMS: Record<string, { rooms: string[]; packages: string[] }> = {
 };
 /** Only these files of a room are open to the others named. */
 const OPEN_FILES: Record<string, string[]> = {
-  "database → core": ["catalogue", "errors", "model", "ports"],
+  "database → core": ["audit", "audit-chain", "catalogue", "errors", "model", "ports"],
   "buckets → core": ["errors", "model", "ports"],
   "workers → core": ["ports"],
   "identity → core": ["errors", "model", "ports"],

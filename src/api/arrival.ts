@@ -47,11 +47,11 @@ export class Arrival {
   }
 
   finish(late: Omit<LateFacts, "sha256">): Promise<StoredFile> {
-    return this.uploads.finish(this.#token, { ...late, sha256: this.sha256 });
+    return this.uploads.finish(this.#token, { ...late, sha256: this.sha256 }, this.caller);
   }
 
   abandon(): Promise<void> {
-    return this.uploads.abandon(this.#token);
+    return this.uploads.abandon(this.#token, this.caller);
   }
 
   async *#hashing(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

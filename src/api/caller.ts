@@ -32,12 +32,18 @@ async function identify(
   req: Request,
   { settings: { adminToken }, tokens }: Pick<ApiDeps, "settings" | "tokens">,
 ): Promise<Caller> {
-  const address = limitAddress(req.ip ?? "");
+  const visitor = visitorOf(req);
   const token = BEARER.exec(req.headers.authorization ?? "")?.[1];
-  if (token === undefined) return { ...ANONYMOUS, address };
-  if (adminToken !== null && sameSecret(token, adminToken)) return { ...ADMINISTRATOR, address };
+  if (token === undefined) return visitor;
+  if (adminToken !== null && sameSecret(token, adminToken)) return { ...visitor, ...ADMINISTRATOR };
   if (!tokens) throw new VaultError("UNAUTHENTICATED", "a bearer token that is not valid");
-  return { ...(await tokens.verify(token)), address };
+  return { ...visitor, ...(await tokens.verify(token)) };
+}
+
+/** The caller without a look at any token: for what asks for no role. */
+export function visitorOf(req: Request): Caller {
+  const ip = plainAddress(req.ip ?? "");
+  return { ...ANONYMOUS, ip, address: limitAddress(ip), requestId: String(req.id) };
 }
 
 /** Throws UNAUTHENTICATED, or FORBIDDEN for a caller with another role. */
@@ -47,9 +53,7 @@ export function requireAdmin(caller: Caller): void {
 
 /** An IPv4 address as it is, also when it is mapped into IPv6; an IPv6 address cut to its /64. */
 export function limitAddress(ip: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(ip)?.[1];
-  if (mapped !== undefined) return mapped;
-  const address = ip.replace(/%.*$/, ""); // a link-local address names its interface
+  const address = plainAddress(ip);
   if (!isIPv6(address)) return address;
   // The URL parser writes every form of an address in one canonical way.
   const [head = "", tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split("::");
@@ -58,6 +62,11 @@ export function limitAddress(ip: string): string {
   const zeros = tail === undefined ? 0 : IPV6_GROUPS - before.length - after.length;
   const groups = [...before, ...Array<string>(zeros).fill("0"), ...after];
   return `${groups.slice(0, NETWORK_GROUPS).join(":")}::/64`;
+}
+
+function plainAddress(ip: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(ip)?.[1];
+  return mapped ?? ip.replace(/%.*$/, ""); // a link-local address names its interface
 }
 
 /** Compared by digest, so that neither content nor length shows in the time it takes. */

@@ -6,6 +6,7 @@ import type { Concatenations } from "../core/concat.js";
 import type { Downloads } from "../core/downloads.js";
 import type { Files } from "../core/files.js";
 import type { Links } from "../core/links.js";
+import type { AuditTrail } from "../core/audit.js";
 import type { BucketDirectory, TokenVerifier } from "../core/ports.js";
 import type { Catalogue, ChunkCatalogue, Lookup } from "../core/catalogue.js";
 import type { Uploads } from "../core/uploads.js";
@@ -23,6 +24,7 @@ export interface ApiDeps {
   readonly steering: Buckets;
   readonly chunkCatalogue: ChunkCatalogue;
   readonly lookup: Lookup;
+  readonly auditTrail: AuditTrail;
   readonly bucketDirectory: Pick<BucketDirectory, "list">;
   /** Knows whose bearer tokens are valid beside the administrator's own; null: nobody's. */
   readonly tokens: TokenVerifier | null;

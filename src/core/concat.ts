@@ -43,11 +43,11 @@ export class Concatenations {
   }
 
   /** Makes the whole, or goes on with it; callers that come meanwhile wait for the same. Resolves with the file. */
-  async proceed(token: string): Promise<StoredFile> {
+  async proceed(token: string, caller: Caller | null = null): Promise<StoredFile> {
     const upload = await this.uploads.find(token);
     const driven = this.#underWay.get(upload.id);
     if (driven) return driven;
-    const driving = this.#drive(token, upload).finally(() => this.#underWay.delete(upload.id));
+    const driving = this.#drive(token, upload, caller).finally(() => this.#underWay.delete(upload.id));
     this.#underWay.set(upload.id, driving);
     return driving;
   }
@@ -81,13 +81,13 @@ export class Concatenations {
     return upload.offset;
   }
 
-  async #drive(token: string, upload: Upload): Promise<StoredFile> {
+  async #drive(token: string, upload: Upload, caller: Caller | null): Promise<StoredFile> {
     const { parts } = this.uploads.factsOf(token, upload);
     const { signal } = this.#closing;
     const source = this.#bytes(parts, upload.offset, signal);
     await this.uploads.append(token, upload.offset, source, { lastByte: "by-length", signal });
     // The parts stay until they expire: a client whose answer was lost asks again with the same ones.
-    return this.uploads.finish(token);
+    return this.uploads.finish(token, {}, caller);
   }
 
   /** The parts' bytes, one after the other, from `start` of the whole on. */

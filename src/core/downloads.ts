@@ -1,15 +1,19 @@
 /** A file's way out: a link's token and a range become a stream of authenticated plain bytes. */
+import type { Act, Auditor } from "./auditor.js";
+import { eventOf } from "./auditor.js";
 import { bodyOfFile } from "./body.js";
 import { VaultError } from "./errors.js";
 import type { GatherDeps } from "./gather.js";
 import { gather } from "./gather.js";
 import type { Links, OpenLink } from "./links.js";
+import type { Caller } from "./model.js";
 import type { FileStore, GrantStore } from "./ports.js";
 
 interface DownloadsDeps extends GatherDeps {
   readonly links: Links;
   readonly files: FileStore;
   readonly grants: GrantStore;
+  readonly audit: Auditor;
 }
 
 /** Plain bytes `start` … `end`, the end exclusive. */
@@ -22,12 +26,13 @@ export class Downloads {
   constructor(private readonly deps: DownloadsDeps) {}
 
   /** What the token would download; counts nothing. Throws what {@link Links.resolve} throws. */
-  describe(token: string): Promise<OpenLink> {
-    return this.deps.links.resolve(token);
+  describe(token: string, caller: Caller): Promise<OpenLink> {
+    return this.deps.links.resolve(token, caller);
   }
 
   /**
-   * Reads the first piece, counts the use, then streams. A file that cannot be read costs no use. Throws LINK_EXPIRED
+   * Reads the first piece, counts the use, then streams. A file that cannot be read costs no use, and no byte leaves
+   * before the use has its entry in the audit log. Throws LINK_EXPIRED
    * when the link has no use left, FILE_GONE when the file has none; the stream throws FILE_UNAVAILABLE at the first byte
    * it cannot vouch for. `onReclaim` is called when the reader takes nothing while others wait for memory: the door is to
    * cut it off, and then to return the stream.
@@ -40,23 +45,27 @@ export class Downloads {
     const { file, dek } = link;
     const why = new VaultError("SLOW_CLIENT", `a download of file ${file.id} stalls while memory is short`);
     const stream = gather(this.deps, bodyOfFile(file, dek), range, signal, () => onReclaim(why));
-    const first = await stream.next();
-    try {
-      await this.#count(link, range.start);
-    } catch (error) {
-      await stream.return(undefined);
-      throw error;
-    }
-    return resumed(first, stream);
+    const act: Act = { action: "FILE_DOWNLOADED", caller: link.caller, fileId: file.id };
+    return this.deps.audit.attempt(act, async downloaded => {
+      const first = await stream.next();
+      try {
+        if ((await this.#count(link, range.start)) === "taken") await this.deps.audit.record(downloaded);
+      } catch (error) {
+        await stream.return(undefined);
+        throw error;
+      }
+      return resumed(first, stream, error => this.deps.audit.failed(act, error));
+    });
   }
 
-  async #count({ file, grant }: OpenLink, start: number): Promise<void> {
+  async #count({ file, grant }: OpenLink, start: number): Promise<"taken" | "continued"> {
     const use = await this.deps.grants.beginUse(grant.id, start);
     if (use === "refused")
       throw new VaultError("LINK_EXPIRED", `the link of file ${file.id} has no use left`);
     if (use === "taken" && !(await this.deps.files.countDownload(file.id))) {
       throw new VaultError("FILE_GONE", `file ${file.id} has no download left`);
     }
+    return use;
   }
 
   /**
@@ -68,25 +77,31 @@ export class Downloads {
     await this.deps.grants.endUse(grant.id);
     const file = await this.deps.files.find({ id });
     if (file?.maxDownloads != null && file.downloadCount >= file.maxDownloads && !file.isRetained) {
-      await this.deps.files.shred(id);
+      await this.deps.files.shred(id, eventOf({ action: "FILE_EXPIRED", caller: null, fileId: id }));
     }
   }
 }
 
 /**
  * A stream whose first piece has been taken, whole again. No generator: one that is returned before its first step runs
- * nothing, and would never let go of the memory of that piece.
+ * nothing, and would never let go of the memory of that piece. `onFailure` is awaited before its reader learns of it.
  */
 function resumed(
   first: IteratorResult<Uint8Array, void>,
   rest: AsyncGenerator<Uint8Array, void>,
+  onFailure: (error: unknown) => Promise<void>,
 ): AsyncGenerator<Uint8Array, void> {
   let taken: IteratorResult<Uint8Array, void> | null = first;
   return {
     async next() {
-      const piece = taken ?? (await rest.next());
+      const piece = taken ?? rest.next();
       taken = null;
-      return piece;
+      try {
+        return await piece;
+      } catch (error) {
+        await onFailure(error);
+        throw error;
+      }
     },
     return: () => rest.return(),
     throw: error => rest.throw(error),

@@ -1,4 +1,5 @@
 /** Finished files: what may be known of them, unlocking, deleting. */
+import type { Auditor } from "./auditor.js";
 import type { FileMeta } from "../format/meta.js";
 import { openMeta } from "../format/meta.js";
 import { VaultError } from "./errors.js";
@@ -11,6 +12,7 @@ const HASH = /^[0-9a-f]{64}$/;
 interface FilesDeps {
   readonly store: FileStore;
   readonly passwords: Passwords;
+  readonly audit: Auditor;
 }
 
 export class Files {
@@ -38,8 +40,13 @@ export class Files {
     caller: Caller,
   ): Promise<{ file: StoredFile; meta: FileMeta }> {
     const file = await this.require(hash);
-    const dek = await this.deps.passwords.open(file, password, caller);
-    return { file, meta: unlockedMeta(file, dek) };
+    const { audit, passwords } = this.deps;
+    return audit.attempt({ action: "FILE_UNLOCKED", caller, fileId: file.id }, async unlocked => {
+      const dek = await passwords.open(file, password, caller);
+      const meta = unlockedMeta(file, dek);
+      await audit.record(unlocked);
+      return { file, meta };
+    });
   }
 
   /**
@@ -48,15 +55,17 @@ export class Files {
    */
   async delete(hash: string, password: string | null, caller: Caller): Promise<void> {
     const file = await this.require(hash);
-    if (password !== null) await this.deps.passwords.open(file, password, caller);
-    else if (!caller.roles.has("admin")) {
-      throw new VaultError("MISSING_PASSWORD", `deleting file ${file.id} takes its password`, {
-        field: "password",
-      });
-    }
-    if (file.isRetained)
-      throw new VaultError("FILE_RETAINED", `file ${file.id} is retained until ${file.retainUntil}`);
-    await this.deps.store.shred(file.id);
+    await this.deps.audit.attempt({ action: "FILE_DELETED", caller, fileId: file.id }, async deleted => {
+      if (password !== null) await this.deps.passwords.open(file, password, caller);
+      else if (!caller.roles.has("admin")) {
+        throw new VaultError("MISSING_PASSWORD", `deleting file ${file.id} takes its password`, {
+          field: "password",
+        });
+      }
+      if (file.isRetained)
+        throw new VaultError("FILE_RETAINED", `file ${file.id} is retained until ${file.retainUntil}`);
+      await this.deps.store.shred(file.id, deleted);
+    });
   }
 }
 

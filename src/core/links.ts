@@ -3,6 +3,8 @@ import type { FileMeta } from "../format/meta.js";
 import { openMeta } from "../format/meta.js";
 import { newToken, parseToken, tokenId, tokenKey } from "../format/token.js";
 import { decodeLinkParams, encodeLinkParams, unwrapDek, wrapDek, wrapParams } from "../format/wrap.js";
+import type { AuditEvent } from "./audit.js";
+import type { Auditor } from "./auditor.js";
 import { VaultError } from "./errors.js";
 import type { Files } from "./files.js";
 import { unlockedMeta } from "./files.js";
@@ -21,6 +23,7 @@ interface LinksDeps {
   readonly grants: GrantStore;
   readonly passwords: Passwords;
   readonly clock: Clock;
+  readonly audit: Auditor;
   readonly defaultTtlSeconds: number;
 }
 
@@ -41,6 +44,8 @@ export interface NewLink {
 
 /** What a link opens. */
 export interface OpenLink {
+  /** Who showed the token. */
+  readonly caller: Caller;
   readonly grant: Grant;
   readonly file: StoredFile;
   readonly meta: FileMeta;
@@ -55,6 +60,17 @@ export class Links {
     checkSeconds(request.expiresInSeconds, MAX_LINK_SECONDS);
     checkUses(request.maxUses, "max_uses");
     const file = await this.deps.files.require(request.hash);
+    return this.deps.audit.attempt({ action: "LINK_CREATED", caller, fileId: file.id }, created =>
+      this.#create(file, request, caller, created),
+    );
+  }
+
+  async #create(
+    file: StoredFile,
+    request: LinkRequest,
+    caller: Caller,
+    created: AuditEvent,
+  ): Promise<NewLink> {
     const dek = await this.deps.passwords.open(file, request.password, caller);
     const token = newToken();
     const tokenBytes = bytesOf(token);
@@ -62,22 +78,33 @@ export class Links {
     // Rounded up: a wrap counts whole seconds, and no link may live shorter than was asked for.
     const notAfter = Math.ceil((await this.deps.clock.now()).getTime() / 1000) + ttlSeconds;
     const params = encodeLinkParams({ notAfter, maxUses: request.maxUses ?? 0 });
-    const grant = await this.deps.grants.add({
-      id: tokenId(tokenBytes, "link"),
-      fileId: file.id,
-      kind: "link",
-      wrap: wrapDek({ kind: "link", params, ikm: tokenKey(tokenBytes, "link"), fileId: file.id, dek }),
-      expiresAt: new Date(notAfter * 1000),
-      maxUses: request.maxUses,
-    });
-    return { grant, token, file, meta: unlockedMeta(file, dek) };
+    const meta = unlockedMeta(file, dek);
+    const grant = await this.deps.grants.add(
+      {
+        id: tokenId(tokenBytes, "link"),
+        fileId: file.id,
+        kind: "link",
+        wrap: wrapDek({ kind: "link", params, ikm: tokenKey(tokenBytes, "link"), fileId: file.id, dek }),
+        expiresAt: new Date(notAfter * 1000),
+        maxUses: request.maxUses,
+      },
+      created,
+    );
+    return { grant, token, file, meta };
   }
 
   /** What the token opens. Throws NOT_FOUND, LINK_EXPIRED (also revoked), FILE_GONE. */
-  async resolve(token: string): Promise<OpenLink> {
+  async resolve(token: string, caller: Caller): Promise<OpenLink> {
     const bytes = bytesOf(token);
     const grant = await this.deps.grants.find({ id: tokenId(bytes, "link"), kind: "link" });
     if (!grant) throw new VaultError("NOT_FOUND", "no link has this token");
+    // What it opens is audited where it is used (downloads.ts); here, only that it opens nothing any more.
+    return this.deps.audit.attempt({ action: "FILE_DOWNLOADED", caller, fileId: grant.fileId }, () =>
+      this.#open(grant, bytes, caller),
+    );
+  }
+
+  async #open(grant: Grant, bytes: Uint8Array, caller: Caller): Promise<OpenLink> {
     if (grant.isExpired || grant.revokedAt) throw new VaultError("LINK_EXPIRED", "the link is over");
     assertTerms(grant);
     const file = await this.deps.fileStore.find({ id: grant.fileId });
@@ -90,7 +117,7 @@ export class Links {
     });
     if (!dek) throw new VaultError("NOT_FOUND", "the link's wrap is not for this token");
     assertSeal(file, dek);
-    return { grant, file, dek, meta: openMeta(dek, file.id, file.meta) };
+    return { caller, grant, file, dek, meta: openMeta(dek, file.id, file.meta) };
   }
 }
 

@@ -144,4 +144,8 @@ export interface Identity {
 export interface Caller extends Identity {
   /** Network address, for limits; IPv6 is cut to its /64. */
   readonly address: string;
+  /** The whole address, for the audit log. */
+  readonly ip: string;
+  /** Of the request that is being answered: the same in the log, the audit log and the answer. */
+  readonly requestId: string;
 }

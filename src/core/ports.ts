@@ -4,6 +4,7 @@
  * Times come from the database's clock alone, so replicas with skewed clocks agree about what has expired.
  */
 import type { PasswordParams } from "../format/argon.js";
+import type { AuditEvent } from "./audit.js";
 import type { FloeMessage } from "../format/floe.js";
 import type { FileId } from "../format/id.js";
 import type {
@@ -129,10 +130,10 @@ export interface NewUpload
 /** A grant as it is written; `expiresAt` is made by the caller with {@link Clock.now}. */
 export type NewGrant = Pick<Grant, "id" | "fileId" | "kind" | "wrap" | "expiresAt" | "maxUses">;
 
-/** Open uploads. */
+/** Open uploads. An `event` is audited in the transaction that does what it says, and only if that is done. */
 export interface UploadStore {
   /** Writes the upload and its first grants in one transaction. */
-  create(upload: NewUpload, grants: readonly NewGrant[]): Promise<Upload>;
+  create(upload: NewUpload, grants: readonly NewGrant[], event?: AuditEvent): Promise<Upload>;
   find(tokenId: Uint8Array): Promise<Upload | null>;
   /**
    * Takes the upload over: raises its lease by one if it is receiving, not expired and stands at `offset`, and, where
@@ -143,7 +144,11 @@ export interface UploadStore {
    * Ends a receiving upload without a file: sets `stage`, deletes all its grants, and turns its chunk rows and tail
    * into dead objects for the sweep, in one transaction. False if it was not receiving.
    */
-  end(id: FileId, stage: Exclude<UploadStage, "receiving" | "finished">): Promise<boolean>;
+  end(
+    id: FileId,
+    stage: Exclude<UploadStage, "receiving" | "finished">,
+    event?: AuditEvent,
+  ): Promise<boolean>;
 }
 
 /** What one transaction of an append makes durable. */
@@ -186,11 +191,12 @@ export interface Finish {
   readonly terms: FileTerms;
   /** The password grant, where it was not written when the upload began. */
   readonly grant: NewGrant | null;
+  readonly event?: AuditEvent;
 }
 
 // ------------------------------------------------------------------ files
 
-/** Finished files. */
+/** Finished files. An `event` is audited in the transaction that does what it says, and only if that is done. */
 export interface FileStore {
   /**
    * Writes the file, deletes the upload grant and marks the upload finished with the file's hash, in one transaction,
@@ -207,12 +213,13 @@ export interface FileStore {
    * Shreds: deletes every grant and the sealed meta and sets the status to gone, in one transaction; then turns the
    * chunk rows into dead objects in batches. Idempotent, and resumes where a crash stopped it. False: no such file.
    */
-  shred(id: FileId): Promise<boolean>;
+  shred(id: FileId, event?: AuditEvent): Promise<boolean>;
 }
 
 /** Grants of finished files. */
 export interface GrantStore {
-  add(grant: NewGrant): Promise<Grant>;
+  /** With the `event` of it, in one transaction. */
+  add(grant: NewGrant, event?: AuditEvent): Promise<Grant>;
   /** By id, or the file's password grant. */
   find(by: { id: Uint8Array; kind: GrantKind } | { passwordOf: FileId }): Promise<Grant | null>;
   /**

@@ -21,9 +21,9 @@ export async function recut(
     const plain = await uploads.read(token, 0, signal);
     await uploads.append(again.token, 0, plain, { lastByte: "by-length", signal });
   } catch (error) {
-    await uploads.abandon(again.token);
+    await uploads.abandon(again.token, caller);
     throw error;
   }
-  await uploads.abandon(token);
+  await uploads.abandon(token, caller);
   return again.token;
 }

@@ -3,6 +3,7 @@
  * Every step can be repeated after a crash and run on several replicas at once. It never asks a bucket what it holds:
  * an object that the database does not know is left alone (a restored backup must not destroy files).
  */
+import { eventOf } from "./auditor.js";
 import type { BucketSet } from "./bucket-set.js";
 import type { ObjectRef } from "./model.js";
 import type { DeadObjects, FileStore, Log, UploadStore } from "./ports.js";
@@ -60,8 +61,14 @@ async function sweepExpired(
     signal?.throwIfAborted();
     const expired = await deps.dead.expired(BATCH);
     const before = swept.uploads + swept.files;
-    for (const id of expired.uploads) if (await deps.uploads.end(id, "expired")) swept.uploads++;
-    for (const id of expired.files) if (await deps.files.shred(id)) swept.files++;
+    for (const fileId of expired.uploads) {
+      const event = eventOf({ action: "UPLOAD_ABANDONED", caller: null, fileId });
+      if (await deps.uploads.end(fileId, "expired", { ...event, code: "UPLOAD_EXPIRED" })) swept.uploads++;
+    }
+    for (const fileId of expired.files) {
+      const event = eventOf({ action: "FILE_EXPIRED", caller: null, fileId });
+      if (await deps.files.shred(fileId, event)) swept.files++;
+    }
     if (swept.uploads + swept.files === before) return swept; // nothing left, or another replica was faster
   }
 }

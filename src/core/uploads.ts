@@ -4,6 +4,8 @@
  * replica, can go on without the password.
  */
 import { createHash } from "node:crypto";
+import type { AuditEvent } from "./audit.js";
+import type { Auditor } from "./auditor.js";
 import { bodyAad, bodyKey, newDek } from "../format/keys.js";
 import { FormatError } from "../format/errors.js";
 import type { UploadFacts } from "../format/facts.js";
@@ -27,6 +29,7 @@ import type { AttemptLimiter, Clock, FileStore, GrantStore, NewGrant, UploadStor
 import { requireRole } from "./roles.js";
 import type { TermLimits } from "./terms.js";
 import { checkTerms } from "./terms.js";
+import { offsetMismatch, takenOver, tooLarge } from "./upload-errors.js";
 import type { BeginUpload, BegunUpload, LateFacts } from "./upload-inputs.js";
 import { UploadToken } from "./upload-token.js";
 import { fileOf, isWhole } from "./whole.js";
@@ -37,6 +40,7 @@ interface UploadsDeps extends AppendDeps, GatherDeps {
   readonly grants: GrantStore;
   readonly passwords: Passwords;
   readonly limiter: AttemptLimiter;
+  readonly audit: Auditor;
   readonly clock: Clock;
   readonly defaultChunkBytes: number;
   readonly termLimits: TermLimits;
@@ -50,14 +54,20 @@ export class Uploads {
   constructor(private readonly deps: UploadsDeps) {}
 
   /** Throws before anything is stored when any of the input is out of its bounds. */
-  async begin(input: BeginUpload, caller: Caller): Promise<BegunUpload> {
+  begin(input: BeginUpload, caller: Caller): Promise<BegunUpload> {
+    return this.deps.audit.attempt({ action: "UPLOAD_CREATED", caller }, created =>
+      this.#begin(input, caller, created),
+    );
+  }
+
+  async #begin(input: BeginUpload, caller: Caller, created: AuditEvent): Promise<BegunUpload> {
     if (!this.deps.isOpenToAll) requireRole(caller, "uploader", "admin");
     const layout = this.checkLayout(input.chunkBytes);
     const { maxUploadBytes } = this.deps;
     if (input.length !== null && input.length > maxUploadBytes) throw tooLarge(input.length, maxUploadBytes);
     this.check({ terms: input.terms, ...(input.password !== null && { password: input.password }) });
     await this.deps.limiter.take([{ limit: "begin", key: caller.address }]);
-    return this.#create(layout, input);
+    return this.#create(layout, input, created);
   }
 
   /** Throws what {@link finish} would throw for these, so that a door can refuse before it does more work. */
@@ -155,15 +165,19 @@ export class Uploads {
 
   /**
    * Makes a file of an upload whose bytes have all come. Throws UPLOAD_INCOMPLETE, MISSING_PASSWORD,
-   * PASSWORD_TOO_SHORT, EXPIRY_OUT_OF_RANGE, MAX_DOWNLOADS_OUT_OF_RANGE; the upload then stays as it was.
+   * PASSWORD_TOO_SHORT, EXPIRY_OUT_OF_RANGE, MAX_DOWNLOADS_OUT_OF_RANGE; the upload then stays as it was. `caller` is
+   * null where nobody waits for it.
    */
-  async finish(token: string, late: LateFacts = {}): Promise<StoredFile> {
+  async finish(token: string, late: LateFacts = {}, caller: Caller | null = null): Promise<StoredFile> {
     const upload = await this.find(token);
     if (upload.stage === "finished") return this.#finishedFile(upload);
     this.check(late);
     await this.requireWhole(upload);
     try {
-      return await this.#makeFile(token, upload, late);
+      return await this.deps.audit.attempt(
+        { action: "UPLOAD_FINISHED", caller, fileId: upload.id },
+        finished => this.#makeFile(token, upload, late, finished),
+      );
     } catch (error) {
       if (!(error instanceof VaultError) || error.code !== "UPLOAD_TAKEN_OVER") throw error;
       // Two clients may finish at once: both are told of the same file.
@@ -174,9 +188,12 @@ export class Uploads {
   }
 
   /** Drops the upload and what was received. Idempotent. */
-  async abandon(token: string): Promise<void> {
+  async abandon(token: string, caller: Caller | null = null): Promise<void> {
     const upload = await this.look(token);
-    if (upload) await this.deps.uploads.end(upload.id, "abandoned");
+    if (!upload) return;
+    await this.deps.audit.attempt({ action: "UPLOAD_ABANDONED", caller, fileId: upload.id }, abandoned =>
+      this.deps.uploads.end(upload.id, "abandoned", abandoned),
+    );
   }
 
   /** The name and media type of an upload that is not yet a file. */
@@ -185,7 +202,7 @@ export class Uploads {
     return openMeta(await this.#dekOf(upload, token), upload.id, upload.meta);
   }
 
-  async #makeFile(token: string, upload: Upload, late: LateFacts): Promise<StoredFile> {
+  async #makeFile(token: string, upload: Upload, late: LateFacts, event: AuditEvent): Promise<StoredFile> {
     const { uploadConcat, expectedSha256 } = this.factsOf(token, upload);
     if (uploadConcat === "partial") {
       throw new VaultError("UPLOAD_INCOMPLETE", `upload ${upload.id} is part of a file only`);
@@ -205,12 +222,13 @@ export class Uploads {
       file,
       terms: late.terms ?? upload.terms,
       grant,
+      event,
     });
     if (!stored) throw takenOver(upload);
     return stored;
   }
 
-  async #create(layout: Layout, input: BeginUpload): Promise<BegunUpload> {
+  async #create(layout: Layout, input: BeginUpload, created: AuditEvent): Promise<BegunUpload> {
     const dek = newDek();
     const id = newFileId();
     const token = new UploadToken(newToken());
@@ -232,6 +250,7 @@ export class Uploads {
         ttlSeconds: this.deps.uploadTtlSeconds,
       },
       grants,
+      { ...created, fileId: id },
     );
     return { upload, token: token.text };
   }
@@ -273,19 +292,4 @@ export class Uploads {
     if (!file) throw new VaultError("FILE_GONE", `the file of upload ${upload.id} is gone`);
     return file;
   }
-}
-
-function offsetMismatch(upload: Upload, offset: number): VaultError {
-  return new VaultError(
-    "OFFSET_MISMATCH",
-    `upload ${upload.id} stands at ${upload.offset}, not at ${offset}`,
-  );
-}
-
-function takenOver(upload: Upload): VaultError {
-  return new VaultError("UPLOAD_TAKEN_OVER", `upload ${upload.id} was taken over`);
-}
-
-function tooLarge(bytes: number, max: number): VaultError {
-  return new VaultError("FILE_TOO_LARGE", `${bytes} bytes declared`, { facts: { max } });
 }

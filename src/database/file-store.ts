@@ -5,7 +5,9 @@ import { sql } from "kysely";
 import type { FileId } from "../format/id.js";
 import { VaultError } from "../core/errors.js";
 import type { StoredFile } from "../core/model.js";
+import type { AuditEvent } from "../core/audit.js";
 import type { FileStore, Finish } from "../core/ports.js";
+import { recordAudit } from "./audit-log.js";
 import { buryChunks } from "./dead-objects.js";
 import type { FileRow } from "./entities.js";
 import { FileTable, GrantTable } from "./entities.js";
@@ -45,6 +47,7 @@ export class FileRows implements FileStore {
       if (finish.grant) await insertGrants(em, [finish.grant]);
       const passwords = await em.count(GrantTable, { fileId: file.id, kind: "password" });
       if (passwords !== 1) throw new VaultError("MISSING_PASSWORD", `file ${file.id} has no password grant`);
+      await recordAudit(em, finish.event);
       return toFile(await em.findOneOrFail(FileTable, file.id));
     });
   }
@@ -67,8 +70,8 @@ export class FileRows implements FileStore {
     return rows.length === 1;
   }
 
-  async shred(id: FileId): Promise<boolean> {
-    if (!(await this.#markGone(id))) return false;
+  async shred(id: FileId, event?: AuditEvent): Promise<boolean> {
+    if (!(await this.#markGone(id, event))) return false;
     // From here the file cannot be opened. A crash leaves `has_chunks`, by which the next sweep finds it again.
     for (let moved = this.shredBatch; moved === this.shredBatch; ) {
       moved = await buryChunks(this.database.em(), id, this.shredBatch);
@@ -77,7 +80,7 @@ export class FileRows implements FileStore {
     return true;
   }
 
-  #markGone(id: FileId): Promise<boolean> {
+  #markGone(id: FileId, event?: AuditEvent): Promise<boolean> {
     return this.database.transaction(async em => {
       const db = em.getKysely();
       const found = await sql<{ is_retained: boolean }>`
@@ -87,9 +90,10 @@ export class FileRows implements FileStore {
       if (!file) return false;
       if (file.is_retained) throw new VaultError("FILE_RETAINED", `file ${id} is retained`);
       await sql`delete from grants where file_id = ${id}`.execute(db);
-      await sql`
+      const marked = await sql`
         update files set status = 'gone', meta = null, gone_at = now()
-        where id = ${id} and status <> 'gone'`.execute(db);
+        where id = ${id} and status <> 'gone' returning id`.execute(db);
+      if (marked.rows.length === 1) await recordAudit(em, event);
       return true;
     });
   }

@@ -4,7 +4,9 @@ import { sql } from "kysely";
 import type { FileId } from "../format/id.js";
 import { VaultError } from "../core/errors.js";
 import type { Grant, GrantKind } from "../core/model.js";
+import type { AuditEvent } from "../core/audit.js";
 import type { GrantStore, NewGrant } from "../core/ports.js";
+import { recordAudit } from "./audit-log.js";
 import type { GrantRow } from "./entities.js";
 import { GrantTable } from "./entities.js";
 import type { Database } from "./orm.js";
@@ -13,7 +15,7 @@ import { bytes } from "./rows.js";
 export class GrantRows implements GrantStore {
   constructor(private readonly database: Database) {}
 
-  add(grant: NewGrant): Promise<Grant> {
+  add(grant: NewGrant, event?: AuditEvent): Promise<Grant> {
     return this.database.transaction(async em => {
       // Shredding locks the file first. A grant that slipped in behind it would leave a key to what is gone.
       const file = await sql<{ is_gone: boolean }>`
@@ -22,6 +24,7 @@ export class GrantRows implements GrantStore {
       );
       if (file.rows[0]?.is_gone !== false) throw new VaultError("FILE_GONE", `file ${grant.fileId} is gone`);
       await insertGrants(em, [grant]);
+      await recordAudit(em, event);
       return toGrant(await em.findOneOrFail(GrantTable, { id: Buffer.from(grant.id) }));
     });
   }

@@ -3,7 +3,9 @@ import { raw } from "@mikro-orm/postgresql";
 import { sql } from "kysely";
 import type { FileId } from "../format/id.js";
 import type { Tail, Upload, UploadStage } from "../core/model.js";
+import type { AuditEvent } from "../core/audit.js";
 import type { NewGrant, NewUpload, UploadStore } from "../core/ports.js";
+import { recordAudit } from "./audit-log.js";
 import type { UploadRow } from "./entities.js";
 import { buryChunks, buryTail } from "./dead-objects.js";
 import { UploadTable } from "./entities.js";
@@ -14,7 +16,7 @@ import { bytes, hex, integer, objectKey } from "./rows.js";
 export class UploadRows implements UploadStore {
   constructor(private readonly database: Database) {}
 
-  create(upload: NewUpload, grants: readonly NewGrant[]): Promise<Upload> {
+  create(upload: NewUpload, grants: readonly NewGrant[], event?: AuditEvent): Promise<Upload> {
     return this.database.transaction(async em => {
       await em.insert(UploadTable, {
         id: upload.id,
@@ -29,6 +31,7 @@ export class UploadRows implements UploadStore {
         expiresAt: raw("now() + make_interval(secs => ?)", [upload.ttlSeconds]),
       });
       await insertGrants(em, grants);
+      await recordAudit(em, event);
       return toUpload(await em.findOneOrFail(UploadTable, upload.id));
     });
   }
@@ -50,7 +53,11 @@ export class UploadRows implements UploadStore {
     });
   }
 
-  end(id: FileId, stage: Exclude<UploadStage, "receiving" | "finished">): Promise<boolean> {
+  end(
+    id: FileId,
+    stage: Exclude<UploadStage, "receiving" | "finished">,
+    event?: AuditEvent,
+  ): Promise<boolean> {
     return this.database.transaction(async em => {
       const db = em.getKysely();
       const { rows } = await sql<{ id: string }>`
@@ -64,6 +71,7 @@ export class UploadRows implements UploadStore {
         update uploads set tail_bucket_id = null, tail_object_key = null, tail_plain_bytes = null
         where id = ${id}`.execute(db);
       await buryChunks(em, id, null);
+      await recordAudit(em, event);
       return true;
     });
   }

@@ -194,7 +194,7 @@ test.each([0, 1, 2])(
   "a download that the client leaves after %d pieces gives its memory back",
   async pieces => {
     const file = await vault.store(bytesOf(4 * 1024 * 1024, 14));
-    const link = await vault.downloads.describe(await vault.link(file.hash, PASSWORD, {}));
+    const link = await vault.downloads.describe(await vault.link(file.hash, PASSWORD, {}), vault.caller);
     const { signal } = new AbortController();
     const stream = await vault.downloads.start(
       link,
@@ -224,7 +224,7 @@ test("a file that cannot be read costs its link no use", async () => {
 test("a reader that takes nothing is told of while another waits for memory, and then no longer holds any", async () => {
   await using small = await openVault({ memoryBytes: 1024 * 1024, idleGraceMs: 50 });
   const file = await small.store(bytesOf(3 * 1024 * 1024, 18));
-  const link = await small.downloads.describe(await small.link(file.hash, PASSWORD, {}));
+  const link = await small.downloads.describe(await small.link(file.hash, PASSWORD, {}), small.caller);
   const range = { start: 0, end: 3 * 1024 * 1024 };
   const { signal } = new AbortController();
   const told = Promise.withResolvers<string>();

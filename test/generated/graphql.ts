@@ -9,6 +9,40 @@ export type AbandonUploadInput = {
   token: string;
 };
 
+export type AuditAction =
+  | 'BUCKET_CHANGED'
+  | 'CHUNK_REPAIRED'
+  | 'FILE_DELETED'
+  | 'FILE_DOWNLOADED'
+  | 'FILE_EXPIRED'
+  | 'FILE_UNLOCKED'
+  | 'FILE_UPDATED'
+  | 'FILE_VERIFIED'
+  | 'LINK_CREATED'
+  | 'LINK_REVOKED'
+  | 'UPLOAD_ABANDONED'
+  | 'UPLOAD_CREATED'
+  | 'UPLOAD_FINISHED';
+
+export type AuditFilter = {
+  action?: Array<AuditAction> | null | undefined;
+  bucketId?: string | number | null | undefined;
+  /** A file's, its upload's events among them. */
+  fileHash?: string | null | undefined;
+  outcome?: Array<AuditOutcome> | null | undefined;
+  /** Inclusive. */
+  since?: string | null | undefined;
+  /** Exclusive. */
+  until?: string | null | undefined;
+};
+
+export type AuditOutcome =
+  /** A rule refused it; `message` says which. */
+  | 'DENIED'
+  /** It was allowed, and something broke; `message` says what. */
+  | 'FAILED'
+  | 'SUCCESS';
+
 export type BucketProvider =
   | 'AZURE'
   | 'DISK'
@@ -182,6 +216,26 @@ export type UpdateBucketMutationVariables = Exact<{
 
 export type UpdateBucketMutation = { updateBucket: { bucket: { id: string, name: string, provider: BucketProvider, region: string | null, state: BucketState, weight: number, usedSize: number, chunkCount: number } | null, userErrors: Array<{ code: UserErrorCode, message: string, field: Array<string> | null, retryAfterSeconds: number | null }> } };
 
+export type AuditFactsFragment = { id: string, at: string, action: AuditAction, outcome: AuditOutcome, fileHash: string | null, uploadId: string | null, actor: string | null, clientIp: string | null, requestId: string | null, message: string | null, count: number, entry: string, bucket: { name: string } | null };
+
+export type AuditEventsQueryVariables = Exact<{
+  first?: number | null | undefined;
+  after?: string | null | undefined;
+  filter?: AuditFilter | null | undefined;
+}>;
+
+
+export type AuditEventsQuery = { auditEvents: { edges: Array<{ cursor: string }>, nodes: Array<{ id: string, at: string, action: AuditAction, outcome: AuditOutcome, fileHash: string | null, uploadId: string | null, actor: string | null, clientIp: string | null, requestId: string | null, message: string | null, count: number, entry: string, bucket: { name: string } | null }>, pageInfo: { hasNextPage: boolean, hasPreviousPage: boolean, startCursor: string | null, endCursor: string | null } } };
+
+export type FileAuditEventsQueryVariables = Exact<{
+  hash: string;
+  first?: number | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type FileAuditEventsQuery = { file: { auditEvents: { nodes: Array<{ id: string, at: string, action: AuditAction, outcome: AuditOutcome, fileHash: string | null, uploadId: string | null, actor: string | null, clientIp: string | null, requestId: string | null, message: string | null, count: number, entry: string, bucket: { name: string } | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null } | null };
+
 export type PublicFileFragment = { id: string, hash: string, status: FileStatus, size: number, createdAt: string, expiresAt: string | null, remainingDownloads: number | null };
 
 export type UnlockedFileFragment = { name: string | null, mediaType: string | null, sha256: string | null, id: string, hash: string, status: FileStatus, size: number, createdAt: string, expiresAt: string | null, remainingDownloads: number | null };
@@ -290,6 +344,25 @@ export const BucketFactsFragmentDoc = new TypedDocumentString(`
   chunkCount
 }
     `, {"fragmentName":"BucketFacts"}) as unknown as TypedDocumentString<BucketFactsFragment, unknown>;
+export const AuditFactsFragmentDoc = new TypedDocumentString(`
+    fragment AuditFacts on AuditEvent {
+  id
+  at
+  action
+  outcome
+  fileHash
+  uploadId
+  bucket {
+    name
+  }
+  actor
+  clientIp
+  requestId
+  message
+  count
+  entry
+}
+    `, {"fragmentName":"AuditFacts"}) as unknown as TypedDocumentString<AuditFactsFragment, unknown>;
 export const PublicFileFragmentDoc = new TypedDocumentString(`
     fragment PublicFile on File {
   id
@@ -464,6 +537,71 @@ fragment Mistake on UserError {
   field
   retryAfterSeconds
 }`) as unknown as TypedDocumentString<UpdateBucketMutation, UpdateBucketMutationVariables>;
+export const AuditEventsDocument = new TypedDocumentString(`
+    query AuditEvents($first: Int, $after: String, $filter: AuditFilter) {
+  auditEvents(first: $first, after: $after, filter: $filter) {
+    edges {
+      cursor
+    }
+    nodes {
+      ...AuditFacts
+    }
+    pageInfo {
+      hasNextPage
+      hasPreviousPage
+      startCursor
+      endCursor
+    }
+  }
+}
+    fragment AuditFacts on AuditEvent {
+  id
+  at
+  action
+  outcome
+  fileHash
+  uploadId
+  bucket {
+    name
+  }
+  actor
+  clientIp
+  requestId
+  message
+  count
+  entry
+}`) as unknown as TypedDocumentString<AuditEventsQuery, AuditEventsQueryVariables>;
+export const FileAuditEventsDocument = new TypedDocumentString(`
+    query FileAuditEvents($hash: Sha256!, $first: Int, $after: String) {
+  file(hash: $hash) {
+    auditEvents(first: $first, after: $after) {
+      nodes {
+        ...AuditFacts
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+    }
+  }
+}
+    fragment AuditFacts on AuditEvent {
+  id
+  at
+  action
+  outcome
+  fileHash
+  uploadId
+  bucket {
+    name
+  }
+  actor
+  clientIp
+  requestId
+  message
+  count
+  entry
+}`) as unknown as TypedDocumentString<FileAuditEventsQuery, FileAuditEventsQueryVariables>;
 export const ServerInfoDocument = new TypedDocumentString(`
     query ServerInfo {
   serverInfo {

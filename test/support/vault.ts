@@ -58,7 +58,13 @@ export async function openVault({
     makeHasher: () => new InlineHasher(),
     idleGraceMs,
   });
-  const caller: Caller = { address: "192.0.2.1", roles: new Set(["admin"]), name: "test" };
+  const caller: Caller = {
+    address: "192.0.2.1",
+    ip: "192.0.2.1",
+    requestId: "a-test",
+    roles: new Set(["admin"]),
+    name: "test",
+  };
   const bucketOf = (row: { bucketId: number }) => core.buckets.port(row.bucketId);
   const close = async () => {
     await core.close();
@@ -105,7 +111,7 @@ export async function openVault({
     },
 
     async open(token: string, range?: PlainRange): Promise<AsyncGenerator<Uint8Array>> {
-      const link = await core.downloads.describe(token);
+      const link = await core.downloads.describe(token, caller);
       const wanted = range ?? { start: 0, end: link.file.plainBytes };
       const stream = await core.downloads.start(link, wanted, {
         signal: new AbortController().signal,

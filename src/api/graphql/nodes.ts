@@ -2,6 +2,7 @@
 import { Arg, Ctx, ID, Query, Resolver } from "type-graphql";
 import { requireAdmin } from "../caller.js";
 import type { ApiDeps } from "../deps.js";
+import { auditEventView } from "./audit-type.js";
 import { bucketView } from "./bucket-type.js";
 import { chunkView } from "./chunk-type.js";
 import type { Context } from "./context.js";
@@ -11,7 +12,7 @@ import { linkView } from "./link-type.js";
 import { NodeType } from "./node.js";
 import { uploadSessionView } from "./upload-session-type.js";
 
-type NodeDeps = Pick<ApiDeps, "lookup">;
+type NodeDeps = Pick<ApiDeps, "lookup" | "auditTrail">;
 
 /** How the things of one type are found: what comes after the type in their ids, and what is there. */
 interface Kind {
@@ -29,6 +30,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   Bucket: { key: /^([1-9]\d{0,4})$/, find: findBucket },
   UploadSession: { key: new RegExp(`^(${UUID})$`), find: findUploadSession },
   DownloadLink: { key: /^([0-9a-f]{32})$/, find: findLink },
+  AuditEvent: { key: /^([1-9]\d{0,14})$/, find: findAuditEvent },
 };
 
 @Resolver()
@@ -82,4 +84,9 @@ async function findUploadSession(
 async function findLink({ lookup }: NodeDeps, [id = ""]: readonly string[]): Promise<NodeType | null> {
   const grant = await lookup.link(Buffer.from(id, "hex"));
   return grant && linkView(grant);
+}
+
+async function findAuditEvent({ auditTrail }: NodeDeps, [seq]: readonly string[]): Promise<NodeType | null> {
+  const entry = await auditTrail.find(Number(seq));
+  return entry && auditEventView(entry);
 }

@@ -6,6 +6,7 @@ import { printSchema } from "graphql";
 import type { AuthChecker, MiddlewareFn } from "type-graphql";
 import { buildSchema } from "type-graphql";
 import type { ApiDeps } from "../deps.js";
+import { AuditResolver, FileAuditResolver } from "./audit.js";
 import { BucketResolver } from "./buckets.js";
 import { ChunkMapResolver, ChunkResolver } from "./chunk-map.js";
 import type { Context } from "./context.js";
@@ -26,6 +27,8 @@ const RESOLVERS = [
   UploadResolver,
   UploadSessionResolver,
   NodeResolver,
+  AuditResolver,
+  FileAuditResolver,
 ] as const;
 
 /** Builds the schema over resolver *instances*: the whole of our dependency injection. */

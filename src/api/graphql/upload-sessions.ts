@@ -1,7 +1,7 @@
 /** Uploads whose bytes come by tus: begun here with the password, so that no tus client ever holds it. */
 import { Arg, Args, Ctx, FieldResolver, Mutation, Query, Resolver, Root } from "type-graphql";
 import { VaultError } from "../../core/errors.js";
-import type { Upload } from "../../core/model.js";
+import type { Caller, Upload } from "../../core/model.js";
 import { parseToken } from "../../format/token.js";
 import { requireAdmin } from "../caller.js";
 import type { ApiDeps } from "../deps.js";
@@ -78,8 +78,9 @@ export class UploadSessionResolver {
   })
   abandonUpload(
     @Arg("input", () => AbandonUploadInput) { token }: AbandonUploadInput,
+    @Ctx() { caller }: Context,
   ): Promise<AbandonUploadPayload> {
-    return orUserErrors(async () => ({ upload: uploadSessionView(await this.#abandon(token)) }), {
+    return orUserErrors(async () => ({ upload: uploadSessionView(await this.#abandon(token, caller)) }), {
       NOT_FOUND: "token",
       UPLOAD_ALREADY_FINISHED: "token",
     });
@@ -90,9 +91,9 @@ export class UploadSessionResolver {
     return token === null ? null : this.deps.uploads.look(token);
   }
 
-  async #abandon(text: string): Promise<Upload> {
+  async #abandon(text: string, caller: Caller): Promise<Upload> {
     const token = tokenOf(text);
-    if (token !== null) await this.deps.uploads.abandon(token);
+    if (token !== null) await this.deps.uploads.abandon(token, caller);
     const upload = await this.#look(text); // now: it may have been finished meanwhile
     if (!upload) throw new VaultError("NOT_FOUND", "no upload has this token");
     if (upload.stage === "finished") {

@@ -6,6 +6,7 @@ import { pipeline } from "node:stream/promises";
 import type { RequestHandler, Response } from "express";
 import { VaultError } from "../../core/errors.js";
 import type { OpenLink } from "../../core/links.js";
+import { visitorOf } from "../caller.js";
 import type { ApiDeps } from "../deps.js";
 import { cutStalledReader, signalOf } from "../limits.js";
 import { attachmentHeader, safeMediaType } from "./file-name.js";
@@ -14,7 +15,7 @@ import { isUnchanged, requestedRange } from "./range.js";
 
 export function download(deps: ApiDeps): RequestHandler<{ token: string }> {
   return async (req, res) => {
-    const link = await deps.downloads.describe(req.params.token);
+    const link = await deps.downloads.describe(req.params.token, visitorOf(req));
     const { hash, plainBytes } = link.file;
     const etag = `"${hash}"`;
     if (isUnchanged(req.headers, etag)) {

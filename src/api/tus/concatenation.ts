@@ -33,7 +33,7 @@ export async function concatenate(
   const { upload, token } = await concatenations.begin(parts, creationOf(header), caller);
   const location = { Location: `${publicUrl()}/files/${token}` };
   if ((upload.length ?? 0) <= AT_ONCE_BYTES) {
-    return { ...location, "File-Hash": (await concatenations.proceed(token)).hash };
+    return { ...location, "File-Hash": (await concatenations.proceed(token, caller)).hash };
   }
   concatenations.proceedInBackground(token);
   return { ...location, "Upload-Expires": expiresHeader(await uploads.find(token)) };

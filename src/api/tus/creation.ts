@@ -33,11 +33,11 @@ export function beginUpload(uploads: Uploads, header: HeaderOf, caller: Caller):
  * Makes a file of an upload whose last byte has come, and returns its hash; null for a part, which never is a file.
  * An empty upload, whose one PATCH would have no byte, is sealed here.
  */
-export async function finishUpload(uploads: Uploads, token: string): Promise<string | null> {
+export async function finishUpload(uploads: Uploads, token: string, caller: Caller): Promise<string | null> {
   const upload = await uploads.find(token);
   if (upload.length === 0) await uploads.append(token, 0, nothing(), { lastByte: "by-length" });
   if (uploads.factsOf(token, upload).uploadConcat === PARTIAL) return null;
-  return (await uploads.finish(token)).hash;
+  return (await uploads.finish(token, {}, caller)).hash;
 }
 
 /** A part has no password: only the whole becomes a file. */

@@ -4,7 +4,7 @@
  */
 import type { Concatenations } from "../../core/concat.js";
 import { VaultError } from "../../core/errors.js";
-import type { Upload } from "../../core/model.js";
+import type { Caller, Upload } from "../../core/model.js";
 import type { Uploads } from "../../core/uploads.js";
 import { FINAL, finishUpload, PARTIAL } from "./creation.js";
 import { expiresHeader } from "./store.js";
@@ -13,12 +13,14 @@ import { expiresHeader } from "./store.js";
 export async function describeUpload(
   { uploads, concatenations }: { readonly uploads: Uploads; readonly concatenations: Concatenations },
   token: string,
+  caller: Caller,
 ): Promise<Record<string, string>> {
   const before = await uploads.find(token);
   const { uploadMetadata, uploadConcat } = uploads.factsOf(token, before);
   const isFinal = uploadConcat?.startsWith(FINAL) === true;
   if (isFinal && before.stage === "receiving") await concatenations.proceedIfStalled(token, before);
-  const upload = isFinal || uploadConcat === PARTIAL ? before : await finishIfWhole(uploads, token, before);
+  const upload =
+    isFinal || uploadConcat === PARTIAL ? before : await finishIfWhole(uploads, token, before, caller);
   const isDone = upload.stage === "finished";
   return {
     "Cache-Control": "no-store",
@@ -31,10 +33,15 @@ export async function describeUpload(
 }
 
 /** Bytes that are all here make a file even if whoever sent the last of them never got to it. */
-async function finishIfWhole(uploads: Uploads, token: string, upload: Upload): Promise<Upload> {
+async function finishIfWhole(
+  uploads: Uploads,
+  token: string,
+  upload: Upload,
+  caller: Caller,
+): Promise<Upload> {
   if (upload.stage !== "receiving" || upload.offset !== upload.length) return upload;
   try {
-    await finishUpload(uploads, token);
+    await finishUpload(uploads, token, caller);
   } catch (error) {
     // Another request is at it, or its last chunk is not stored yet: the next HEAD tells.
     if (!(error instanceof VaultError) || !["UPLOAD_INCOMPLETE", "UPLOAD_TAKEN_OVER"].includes(error.code))

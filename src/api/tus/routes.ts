@@ -49,7 +49,7 @@ async function answer(deps: ApiDeps, tus: Server, context: TusContext): Promise<
   const token = req.path.slice(1);
   if (req.method === "HEAD") {
     res
-      .set(await describeUpload(deps, token))
+      .set(await describeUpload(deps, token, caller))
       .status(200)
       .end();
     return;
@@ -89,8 +89,8 @@ function tusServer(deps: ApiDeps): Server {
     generateUrl: (_req, { id }) => `${deps.publicUrl()}/files/${id}`,
     getFileIdFromRequest: (_req, lastPath) => lastPath,
     async onUploadFinish(_req, { id }) {
-      const { res } = tusContext();
-      const hash = await finishUpload(uploads, id);
+      const { res, caller } = tusContext();
+      const hash = await finishUpload(uploads, id, caller);
       if (hash === null) return {};
       res.removeHeader("Upload-Expires");
       return { headers: { "File-Hash": hash } };

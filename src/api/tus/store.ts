@@ -69,7 +69,7 @@ export class TusStore extends DataStore {
     const { id, stage } = await this.uploads.find(token);
     if (stage === "finished")
       throw new VaultError("UPLOAD_ALREADY_FINISHED", `upload ${id} is a file by now`);
-    await this.uploads.abandon(token);
+    await this.uploads.abandon(token, tusContext().caller);
   }
 
   /** The sweep does that. */
