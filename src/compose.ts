@@ -11,12 +11,14 @@ import { pino } from "pino";
 import { Registry, collectDefaultMetrics } from "prom-client";
 import { adminOf } from "./admin-token.js";
 import { meterArgon } from "./argon-metrics.js";
+import { exportAuditHead, logAuditHead } from "./audit-head.js";
 import type { ApiSettings } from "./api/deps.js";
 import type { Api } from "./api/server.js";
 import { createApi } from "./api/server.js";
 import { openBuckets } from "./buckets/open.js";
 import { parseBucketUrls } from "./buckets/spec.js";
 import type { Config } from "./config.js";
+import type { AuditHead } from "./core/audit.js";
 import { profileFor } from "./core/placement.js";
 import type { Log, TokenVerifier } from "./core/ports.js";
 import type { Swept } from "./core/sweep.js";
@@ -115,6 +117,7 @@ async function build(
   const database = await openStores(config, log, closers);
   const vault = await openVaultOf(config, database, registry, log, closers, options.vault);
   meterArgon(registry, vault.argon);
+  exportAuditHead(registry, vault.auditTrail, logOf(log));
   const admin = await adminOf(config);
   let url = "";
   const api = await createApi({
@@ -139,7 +142,13 @@ async function build(
       if (config.METRICS_PORT !== undefined)
         closers.add(await listenForMetrics(registry, config, config.METRICS_PORT));
       if (options.hasJobs !== false) {
-        const work = { sweep: (signal: AbortSignal) => sweep(sweepDeps(vault, config, log), signal) };
+        let head: AuditHead | null = null;
+        const work = {
+          sweep: (signal: AbortSignal) => sweep(sweepDeps(vault, config, log), signal),
+          async audit() {
+            head = await logAuditHead(vault.auditTrail, logOf(log), head);
+          },
+        };
         const jobs = await startJobs(await database.pool(), work, logOf(log));
         closers.add(() => jobs.stop());
       }
@@ -165,12 +174,21 @@ export async function migrate(config: Config): Promise<void> {
 
 /** One sweep, by hand. */
 export async function sweepOnce(config: Config): Promise<Swept> {
+  return withStores(config, async (database, log, closers) => {
+    const vault = await openVaultOf(config, database, new Registry(), log, closers);
+    return await sweep(sweepDeps(vault, config, log));
+  });
+}
+
+/** For commands that end: opens the database, and closes what was opened when `act` is done. */
+export async function withStores<T>(
+  config: Config,
+  act: (database: Database, log: Logger, closers: Closers) => Promise<T>,
+): Promise<T> {
   const log = pino({ level: config.LOG_LEVEL }, pino.destination(2)); // stdout is for the result
   const closers = new Closers();
   try {
-    const database = await openStores(config, log, closers);
-    const vault = await openVaultOf(config, database, new Registry(), log, closers);
-    return await sweep(sweepDeps(vault, config, log));
+    return await act(await openStores(config, log, closers), log, closers);
   } finally {
     await closers.close();
   }
@@ -297,7 +315,7 @@ async function listenForMetrics(
 }
 
 /** pino takes facts first; core and the adapters, which do not know pino, say the sentence first. */
-function logOf(log: Logger): Log {
+export function logOf(log: Logger): Log {
   return {
     info: (message, facts) => log.info(facts ?? {}, message),
     warn: (message, facts) => log.warn(facts ?? {}, message),

@@ -2,6 +2,7 @@
 /** The process: configuration, the command asked for, signals. */
 import { readFileSync } from "node:fs";
 import { emitSchema } from "./api/graphql/schema.js";
+import { exportAuditLog, verdictText, verifyAuditLog } from "./audit-commands.js";
 import { program } from "./cli/program.js";
 import type { Service } from "./compose.js";
 import { compose, migrate, NotMigratedError, sweepOnce } from "./compose.js";
@@ -21,6 +22,12 @@ try {
       serve: () => serve(config()),
       migrate: () => migrate(config()),
       sweep: async () => console.log(JSON.stringify(await sweepOnce(config()))),
+      async auditVerify(heads) {
+        const verdict = await verifyAuditLog(config(), heads);
+        console.log(verdictText(verdict));
+        if (!verdict.isWhole) process.exitCode = 1;
+      },
+      auditExport: heads => exportAuditLog(config(), heads, process.stdout),
       schema: emitSchema,
     },
     version,

@@ -1,5 +1,6 @@
 /** The command line. What the commands do is handed in, so that this file knows only words and options. */
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
+import type { AuditHead } from "../core/audit.js";
 
 export interface Commands {
   /** Serves until a signal. */
@@ -8,6 +9,10 @@ export interface Commands {
   migrate(): Promise<void>;
   /** Removes once what is expired or dead, and prints what it removed. */
   sweep(): Promise<void>;
+  /** Checks the audit log and prints its head, or where it is broken. */
+  auditVerify(heads: { from?: AuditHead; expect?: AuditHead }): Promise<void>;
+  /** Prints the audit log, a JSON object a line. */
+  auditExport(heads: { from?: AuditHead }): Promise<void>;
   /** Writes the GraphQL schema. */
   schema(file: string): Promise<void>;
 }
@@ -20,6 +25,32 @@ export function program(commands: Commands, version: string): Command {
   cli.command("serve", { isDefault: true }).description("serve until SIGTERM").action(commands.serve);
   cli.command("migrate").description("bring the database up to this version").action(commands.migrate);
   cli.command("sweep").description("remove once what is expired or dead").action(commands.sweep);
+  const audit = cli.command("audit").description("the audit log: see docs/audit.md");
+  audit
+    .command("verify")
+    .description("check the whole log: exit 0 and its head, or 1 and the first entry that is broken")
+    .option("--expect <number:hash>", "a head of an earlier run, which must still be there", auditHead)
+    .option(
+      "--from <number:hash>",
+      "the last entry of an archived part, after which this one begins",
+      auditHead,
+    )
+    .action(commands.auditVerify);
+  audit
+    .command("export")
+    .description("print the log, oldest first, a JSON object a line")
+    .option("--from <number:hash>", "begin after this entry", auditHead)
+    .action(commands.auditExport);
   cli.command("schema").description("write the GraphQL schema").argument("<file>").action(commands.schema);
   return cli;
+}
+
+const AUDIT_HEAD = /^(\d{1,15}):([0-9a-f]{64})$/;
+
+function auditHead(text: string): AuditHead {
+  const [, seq, hash] = AUDIT_HEAD.exec(text) ?? [];
+  if (seq === undefined || hash === undefined) {
+    throw new InvalidArgumentError("A head is a number, a colon, and 64 hexadecimal digits.");
+  }
+  return { seq: Number(seq), hash };
 }

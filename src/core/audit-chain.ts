@@ -60,28 +60,31 @@ export interface AuditExpectation {
   readonly from?: AuditHead;
   /** A head of an earlier run, kept elsewhere: the log must still have that entry. */
   readonly expected?: AuditHead;
-  /** What the log itself says its head is. */
-  readonly claimed?: AuditHead;
+  /** What the log itself says its head is, now. */
+  readonly claimed?: () => Promise<AuditHead>;
 }
 
-/** Checks entries, oldest first, one after the other; holds only one at a time. */
+/** Checks entries, oldest first, one after the other; holds only one at a time. The log may grow meanwhile. */
 export async function verifyAudit(
   entries: AsyncIterable<AuditEntry>,
   { from = NO_ENTRIES, expected, claimed }: AuditExpectation = {},
 ): Promise<AuditVerdict> {
+  const known = [expected, await claimed?.()].filter(one => one !== undefined);
   let head = from;
   for await (const entry of entries) {
-    const problem = problemOf(entry, head) ?? unexpected(entry, expected);
+    const problem = problemOf(entry, head) ?? unexpected(entry, known);
     if (problem) return { isWhole: false, seq: head.seq + 1, problem };
     head = { seq: entry.seq, hash: entry.hash };
   }
-  const missing = [expected, claimed].find(one => one !== undefined && one.seq > head.seq);
+  const missing = known.find(one => one.seq > head.seq);
   if (missing) {
     const problem = `the log ends at entry ${head.seq}, and it had entry ${missing.seq}`;
     return { isWhole: false, seq: head.seq + 1, problem };
   }
-  if (claimed && (claimed.seq !== head.seq || claimed.hash !== head.hash)) {
-    return { isWhole: false, seq: head.seq, problem: `the log says that its head is entry ${claimed.seq}` };
+  const end = await claimed?.();
+  if (end && end.seq < head.seq) {
+    const problem = `entry ${end.seq + 1} lies beyond the head of the log, entry ${end.seq}`;
+    return { isWhole: false, seq: end.seq + 1, problem };
   }
   return { isWhole: true, head };
 }
@@ -93,7 +96,7 @@ function problemOf(entry: AuditEntry, { seq, hash }: AuditHead): string | null {
   return auditHash(entry) === entry.hash ? null : `entry ${entry.seq} is not what its hash says`;
 }
 
-function unexpected(entry: AuditHead, expected: AuditHead | undefined): string | null {
-  if (!expected || expected.seq !== entry.seq || expected.hash === entry.hash) return null;
-  return `entry ${entry.seq} is whole, but another one than was expected: the log was written anew`;
+function unexpected({ seq, hash }: AuditHead, known: readonly AuditHead[]): string | null {
+  if (known.every(one => one.seq !== seq || one.hash === hash)) return null;
+  return `entry ${seq} is not the one that it was: the log was written anew`;
 }

@@ -11,9 +11,15 @@ import type { Log } from "../core/ports.js";
 /** What can be done in the background. Each ends early when its signal fires, and can be done again. */
 export interface Work {
   sweep(signal: AbortSignal): Promise<unknown>;
+  /** Chains audit events that a dead process has left, and tells the log's head. */
+  audit(): Promise<unknown>;
 }
 
-const CRON = [{ task: "sweep", match: "* * * * *", options: { backfillPeriod: 0, maxAttempts: 1 } }];
+const EVERY_MINUTE = { match: "* * * * *", options: { backfillPeriod: 0, maxAttempts: 1 } };
+const CRON = [
+  { task: "sweep", ...EVERY_MINUTE },
+  { task: "audit", ...EVERY_MINUTE },
+];
 /** How long after it stopped by itself, the database being away, the runner is started again. */
 const RESTART_DELAY_MS = 5_000;
 
@@ -26,7 +32,10 @@ export async function migrateJobs(pool: Pool): Promise<void> {
 export async function startJobs(pool: Pool, work: Work, log: Log): Promise<{ stop(): Promise<void> }> {
   const stopping = new AbortController();
   const { signal } = stopping;
-  const taskList: TaskList = { sweep: () => work.sweep(signal).then(() => undefined) };
+  const taskList: TaskList = {
+    sweep: () => work.sweep(signal).then(() => undefined),
+    audit: () => work.audit().then(() => undefined),
+  };
   let runner = await startRunner(pool, taskList, log);
   const watching = watch();
   return {

@@ -90,7 +90,10 @@ describe("verifyAudit", () => {
       fc.asyncProperty(log, async entries => {
         const { seq, hash } = last(entries);
         const head = { seq, hash };
-        expect(await verify(entries, { claimed: head, expected: head })).toEqual({ isWhole: true, head });
+        expect(await verify(entries, { claimed: async () => head, expected: head })).toEqual({
+          isWhole: true,
+          head,
+        });
       }),
     );
   });
@@ -101,6 +104,17 @@ describe("verifyAudit", () => {
         const kept = entries.slice(cut % entries.length);
         const from = cut % entries.length === 0 ? NO_ENTRIES : entries[(cut % entries.length) - 1];
         expect(await verify(kept, from && { from })).toMatchObject({ isWhole: true });
+      }),
+    );
+  });
+
+  test("finds a log whole that grows while it is read", async () => {
+    await fc.assert(
+      fc.asyncProperty(log, event, async (entries, more) => {
+        const longer = [...entries, ...chained([more], last(entries))];
+        const heads = [last(entries), last(longer)];
+        const claimed = async () => heads.shift() ?? NO_ENTRIES;
+        expect(await verify(longer, { claimed })).toMatchObject({ isWhole: true });
       }),
     );
   });
@@ -174,21 +188,28 @@ describe("verifyAudit", () => {
     );
   });
 
-  test("finds missing last entries, and a log written anew from some entry on, by a head kept elsewhere", async () => {
+  test("finds missing last entries, some beyond the head, and a log written anew from some entry on, by a head kept elsewhere", async () => {
     await fc.assert(
       fc.asyncProperty(log, event, async (entries, other) => {
         const { seq, hash } = last(entries);
         const shorter = entries.slice(0, -1);
         expect(await verify(shorter)).toMatchObject({ isWhole: true }); // alone, it cannot know
         expect(await verify(shorter, { expected: { seq, hash } })).toMatchObject({ isWhole: false, seq });
-        expect(await verify(shorter, { claimed: { seq, hash } })).toMatchObject({ isWhole: false, seq });
+        expect(await verify(shorter, { claimed: async () => ({ seq, hash }) })).toMatchObject({
+          isWhole: false,
+          seq,
+        });
         const anew = chained([...shorter, { ...other, count: 2000 }]);
         expect(await verify(anew)).toMatchObject({ isWhole: true });
         expect(await verify(anew, { expected: { seq, hash } })).toMatchObject({ isWhole: false, seq });
-        expect(await verify(anew, { claimed: { seq, hash } })).toMatchObject({ isWhole: false, seq });
-        const longer = chained([...shorter, other, other], NO_ENTRIES);
-        expect(await verify(longer, { claimed: { seq, hash: longer.at(-2)?.hash ?? "" } })).toMatchObject({
+        expect(await verify(anew, { claimed: async () => ({ seq, hash }) })).toMatchObject({
           isWhole: false,
+          seq,
+        });
+        const beyond = [...entries, ...chained([other], last(entries))];
+        expect(await verify(beyond, { claimed: async () => ({ seq, hash }) })).toMatchObject({
+          isWhole: false,
+          seq: seq + 1,
         });
       }),
     );

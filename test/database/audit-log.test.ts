@@ -30,7 +30,7 @@ async function* all(after = 0): AsyncGenerator<AuditEntry> {
   for (const entry of await open().trail.entries(after, 100_000)) yield entry;
 }
 
-const verdict = async () => verifyAudit(all(), { claimed: await open().log.chain() });
+const verdict = async () => verifyAudit(all(), { claimed: () => open().trail.head() });
 
 async function whole(): Promise<void> {
   expect(await verdict()).toMatchObject({ isWhole: true });
@@ -171,7 +171,7 @@ describe("verifying the table finds, though a superuser disabled the triggers,",
           (async function* () {
             yield* entries;
           })(),
-          { claimed },
+          { claimed: async () => claimed },
         );
         throw undone;
       })
