@@ -337,15 +337,13 @@ describe("auditEvents", () => {
     expect(numbers).toEqual(Array.from({ length: 9 }, (_, i) => (numbers[0] ?? 0) - i));
   });
 
-  test.each([
-    [{ first: 0 }],
-    [{ first: 101 }],
-    [{ after: "bm8" }],
-    [{ filter: { bucketId: "QnVja2V0Ojk5OQ" } }],
-  ])("is told that %j is a mistake", async variables => {
-    const { errors } = await ask(url, AuditEventsDocument, variables, admin);
-    expect(errors?.[0]?.extensions.code).toBe("BAD_USER_INPUT");
-  });
+  test.each([[{ first: 0 }], [{ first: 101 }], [{ after: "bm8" }], [{ filter: { bucketId: "RmlsZToxMg" } }]])(
+    "is told that %j is a mistake",
+    async variables => {
+      const { errors } = await ask(url, AuditEventsDocument, variables, admin);
+      expect(errors?.[0]?.extensions.code).toBe("BAD_USER_INPUT");
+    },
+  );
 });
 
 test("no entry holds a password, a token, a name, a type, a byte of a file, or a key", async () => {
