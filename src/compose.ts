@@ -2,8 +2,6 @@
  * The composition root: the one file that sees every room. Every `new` of an adapter is here; what has a lifetime is
  * closed in the reverse order of opening.
  */
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { DestinationStream, Logger } from "pino";
@@ -13,7 +11,6 @@ import { adminOf } from "./admin-token.js";
 import { meterArgon } from "./argon-metrics.js";
 import { exportAuditHead, logAuditHead } from "./audit-head.js";
 import type { ApiSettings } from "./api/deps.js";
-import type { Api } from "./api/server.js";
 import { createApi } from "./api/server.js";
 import { openBuckets } from "./buckets/open.js";
 import { parseBucketUrls } from "./buckets/spec.js";
@@ -33,6 +30,7 @@ import { MAX_CHUNK_BYTES, MIN_CHUNK_BYTES } from "./format/layout.js";
 import { OidcTokens } from "./identity/oidc.js";
 import type { KeyTimings } from "./identity/provider-keys.js";
 import { migrateJobs, startJobs } from "./jobs/jobs.js";
+import { listen, listenForMetrics } from "./listen.js";
 import type { VaultOptions, Vault } from "./vault.js";
 import { openVault } from "./vault.js";
 import type { Welcome } from "./welcome.js";
@@ -290,28 +288,6 @@ function settingsOf(config: Config, version: string, adminToken: string | null):
     servesMetrics: config.METRICS_PORT === undefined,
     introspection: config.GRAPHQL_INTROSPECTION === "on",
   };
-}
-
-async function listen({ server }: Api, { HOST, PORT }: Config): Promise<string> {
-  const { promise, resolve: done, reject } = Promise.withResolvers<void>();
-  server.once("error", reject).listen(PORT, HOST, done);
-  await promise;
-  const { address, port, family } = server.address() as AddressInfo;
-  return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
-}
-
-async function listenForMetrics(
-  registry: Registry,
-  { HOST }: Config,
-  port: number,
-): Promise<() => Promise<void>> {
-  const server = createServer(async (_request, response) => {
-    response.setHeader("Content-Type", registry.contentType).end(await registry.metrics());
-  });
-  const { promise, resolve: done, reject } = Promise.withResolvers<void>();
-  server.once("error", reject).listen(port, HOST, done);
-  await promise;
-  return async () => void server.close();
 }
 
 /** pino takes facts first; core and the adapters, which do not know pino, say the sentence first. */
