@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
@@ -226,7 +226,9 @@ describe("a second reader, written from docs/format.md alone,", () => {
   const decrypt = (...paths: string[]) => spawnSync("python3", [script, ...paths], { encoding: "utf8" });
 
   test("opens every vector to the same", () => {
-    const paths = readdirSync(FOLDER).map(name => join(FOLDER, name));
+    const paths = ["files", "wraps", "tails", "segments", "metas"].map(name =>
+      join(FOLDER, `sv1-${name}.json`),
+    );
     const output = execFileSync("python3", [script, ...paths], { encoding: "utf8" });
     const lines = output.trim().split("\n");
     const opened: unknown[] = lines.map(line => JSON.parse(line));

@@ -269,6 +269,137 @@ def open_meta_vector(vector):
     return {"meta": open_meta(bytes.fromhex(vector["dek"]), file_id, bytes.fromhex(vector["sealed"]))}
 
 
+# --- §14 recovery manifest -----------------------------------------------------------------------------------------------
+
+
+def manifest_prefixes(hash_):
+    return [expand256(hash_, b"sv/1/manifest-name" + u8(slot), 8).hex() for slot in range(16)]
+
+
+def open_escrow(operator_key, key, manifest):
+    """Hash and map key, or None where it is no manifest of this operator's."""
+    if not hmac.compare_digest(expand256(operator_key, b"sv/1/manifest-mark" + key, 16), manifest[:16]):
+        return None
+    secret = expand256(operator_key, b"sv/1/manifest-escrow" + key, 32)
+    plain = open_box(secret, b"sv/1/manifest-escrow" + key, manifest[16:108])
+    require(len(plain) == 64, "an escrow's length")
+    return plain[:32], plain[32:]
+
+
+def open_head(hash_, key, manifest):
+    secret = expand256(hash_, b"sv/1/manifest-head" + key, 32)
+    plain = open_box(secret, b"sv/1/manifest-head" + key, manifest[108:450])
+    (revision,), core, wrap = struct.unpack(">Q", plain[:8]), plain[8:196], plain[196:]
+    require(revision < 2**53 and len(wrap) == 118, "a head's revision or length")
+    require(hashlib.sha256(b"sv/1/hash" + core).digest() == hash_, "the hash of a manifest's core")
+    return revision, core, wrap
+
+
+class Taker:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def bytes(self, length):
+        require(self.at + length <= len(self.data), "a manifest ends too early")
+        self.at += length
+        return self.data[self.at - length : self.at]
+
+    def number(self, length):
+        value = int.from_bytes(self.bytes(length), "big")
+        require(value < 2**53, "a number out of bounds")
+        return value
+
+
+def decode_row(row):
+    return {"bucket": int.from_bytes(row[:2], "big"), "key": row[2:18].hex(), "digest": row[18:50].hex()}
+
+
+def open_body(map_key, key, manifest, core_bytes):
+    before = hashlib.sha256(manifest[:450]).digest()
+    body = Taker(open_box(map_key, b"sv/1/manifest-body" + key + before, manifest[450:]))
+    core = decode_core(core_bytes)
+    require(body.number(1) == 1, "a manifest's version")
+    seal, k, m = body.bytes(32), body.number(1), body.number(1)
+    require(k >= 1 and k + m <= 256, "a parity profile")
+    created, expires, retained = body.number(8), body.number(8), body.number(8)
+    allowed, so_far = body.number(4), body.number(4)
+    meta_bytes = body.number(4)
+    require(meta_bytes <= 262144, "a metadata record's size")
+    meta = body.bytes(meta_bytes)
+    buckets = {}
+    for _ in range(body.number(2)):
+        number = body.number(2)
+        buckets[number] = body.bytes(body.number(2)).decode("utf-8")
+    stripes = -(-core["chunkCount"] // k)
+    row_count = core["chunkCount"] + stripes * m
+    copies = body.number(1)
+    require((copies > 0) == (row_count > 16384), "a map's shape")
+    per_part = 16384 // (k + m)
+    rows, parts = [], []
+    if copies == 0:
+        rows = [decode_row(body.bytes(50)) for _ in range(row_count)]
+    else:
+        for _ in range(-(-stripes // per_part)):
+            parts.append([{"bucket": body.number(2), "key": body.bytes(16).hex()} for _ in range(copies)])
+    return {
+        "seal": seal,
+        "dataChunks": k,
+        "parityChunks": m,
+        "created": created,
+        "expires": expires,
+        "retained": retained,
+        "allowed": allowed,
+        "soFar": so_far,
+        "meta": meta,
+        "buckets": buckets,
+        "rowCount": row_count,
+        "rowsPerPart": per_part * (k + m),
+        "rows": rows,
+        "parts": parts,
+    }
+
+
+def open_part(map_key, key, part, object_, row_count):
+    plain = open_box(map_key, b"sv/1/map-part" + key + u64(part), object_)
+    require(len(plain) >= 50 * row_count, "a part's length")
+    return [decode_row(plain[50 * i : 50 * i + 50]) for i in range(row_count)]
+
+
+def open_manifest_vector(vector):
+    key, manifest = bytes.fromhex(vector["objectKey"]), base64.b64decode(vector["object64"], validate=True)
+    hash_ = bytes.fromhex(vector["hash"])
+    require(vector["objectKey"][:16] in manifest_prefixes(hash_), "a manifest's name")
+    revision, core, wrap = open_head(hash_, key, manifest)
+    file_id = core[34:50]
+    dek, _ = unwrap("password", wrap, file_id, password_ikm(vector["password"], b"", file_id))
+    map_key = expand256(dek, b"sv/1/map")
+    body = open_body(map_key, key, manifest, core)
+    seal = hmac.new(expand256(dek, b"sv/1/seal"), core, "sha256").digest()
+    require(hmac.compare_digest(seal, body["seal"]), "the seal")
+    escrow = None
+    if vector["operatorKey"] is not None:
+        escrow = open_escrow(bytes.fromhex(vector["operatorKey"]), key, manifest)
+        require(escrow == (hash_, map_key), "the escrow")
+    where = [[row["bucket"], row["key"], row["digest"]] for row in body["rows"]]
+    where += [[ref["bucket"], ref["key"]] for copies in body["parts"] for ref in copies]
+    kept = ("dataChunks", "parityChunks", "created", "expires", "retained", "allowed", "soFar", "rowCount")
+    return {
+        "revision": revision,
+        "isEscrowed": escrow is not None,
+        **{name: body[name] for name in kept},
+        "meta": open_meta(dek, file_id, body["meta"]),
+        "buckets": {str(number): name for number, name in body["buckets"].items()},
+        "copies": len(body["parts"][0]) if body["parts"] else 0,
+        "where": where,
+    }
+
+
+def open_part_vector(vector):
+    key, object_ = bytes.fromhex(vector["objectKey"]), base64.b64decode(vector["object64"], validate=True)
+    rows = open_part(bytes.fromhex(vector["mapKey"]), key, vector["part"], object_, vector["rowCount"])
+    return {"where": [[row["bucket"], row["key"], row["digest"]] for row in rows]}
+
+
 # --- Argon2id, RFC 9106 ------------------------------------------------------------------------------------------------
 
 WORD = 2**64 - 1
@@ -371,7 +502,15 @@ def self_test():
 
 # -----------------------------------------------------------------------------------------------------------------------
 
-READERS = {"files": open_file, "wraps": open_wrap, "tails": open_tail, "segments": open_segments, "metas": open_meta_vector}
+READERS = {
+    "files": open_file,
+    "wraps": open_wrap,
+    "tails": open_tail,
+    "segments": open_segments,
+    "metas": open_meta_vector,
+    "manifests": open_manifest_vector,
+    "parts": open_part_vector,
+}
 
 
 def main(paths):
