@@ -31,6 +31,7 @@ import { OidcTokens } from "./identity/oidc.js";
 import type { KeyTimings } from "./identity/provider-keys.js";
 import { migrateJobs, startJobs } from "./jobs/jobs.js";
 import { listen, listenForMetrics } from "./listen.js";
+import { mapKeyOf } from "./map-key.js";
 import type { VaultOptions, Vault } from "./vault.js";
 import { openVault } from "./vault.js";
 import type { Welcome } from "./welcome.js";
@@ -64,7 +65,7 @@ export class NotMigratedError extends Error {
 }
 
 /** Things opened in order, closed in reverse. */
-class Closers {
+export class Closers {
   readonly #stack: (() => Promise<unknown>)[] = [];
 
   add(close: () => Promise<unknown>): void {
@@ -146,6 +147,7 @@ async function build(
           async audit() {
             head = await logAuditHead(vault.auditTrail, logOf(log), head);
           },
+          manifests: (signal: AbortSignal) => vault.manifests.refreshStale(signal),
         };
         const jobs = await startJobs(await database.pool(), work, logOf(log));
         closers.add(() => jobs.stop());
@@ -192,7 +194,7 @@ export async function withStores<T>(
   }
 }
 
-async function openStores(config: Config, log: Logger, closers: Closers): Promise<Database> {
+export async function openStores(config: Config, log: Logger, closers: Closers): Promise<Database> {
   const database = await openDatabaseOf(config, log, closers);
   if (config.DATABASE_URL === undefined) {
     await migrateTables(database, logOf(log));
@@ -239,12 +241,13 @@ async function openVaultOf(
       "files have no parity in this version: a file is lost when a bucket that holds one of its chunks is",
     );
   }
-  const vault = await openVault(config, database, opened, logOf(log), options);
+  const settings = { ...config, MAP_KEY: await mapKeyOf(config, logOf(log)) };
+  const vault = await openVault(settings, database, opened, logOf(log), options);
   closers.add(() => vault.close());
   return vault;
 }
 
-function defaultBuckets(dataDir: string): string {
+export function defaultBuckets(dataDir: string): string {
   return Array.from({ length: DEFAULT_BUCKET_COUNT }, (_, i) =>
     pathToFileURL(resolve(dataDir, "buckets", String(i + 1))).href.replaceAll(",", "%2C"),
   ).join(",");

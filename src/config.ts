@@ -140,6 +140,14 @@ const VARIABLES = z.object({
     .describe(
       "Secret mixed into every password hash, at least 16 bytes in base64; losing it loses every file. Secret.",
     ),
+  MAP_KEY: z
+    .base64("must be base64")
+    .transform(text => Buffer.from(text, "base64"))
+    .refine(key => key.length === 32, "must be 32 bytes in base64")
+    .optional()
+    .describe(
+      "Opens the recovery manifests to the operator: with it `scattervault recover --all` makes the database anew. 32 bytes in base64; keep a copy elsewhere. Secret. Default: made once and kept in DATA_DIR with the embedded database, else none.",
+    ),
   ARGON2_MEMORY_KIB: whole(8192, 1_048_576).prefault("65536").describe("Argon2id memory of new passwords."),
   ARGON2_PASSES: whole(1, 16).prefault("3").describe("Argon2id passes of new passwords."),
   ARGON2_LANES: whole(1, 16).prefault("4").describe("Argon2id lanes of new passwords."),
@@ -177,7 +185,7 @@ const VARIABLES = z.object({
 });
 
 /** Variables that may be given as `NAME_FILE` too, and never appear in a problem's text. */
-const SECRETS = ["DATABASE_URL", "ADMIN_TOKEN", "PEPPER"] as const;
+const SECRETS = ["DATABASE_URL", "ADMIN_TOKEN", "PEPPER", "MAP_KEY"] as const;
 
 export type Config = Readonly<z.output<typeof VARIABLES>>;
 

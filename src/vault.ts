@@ -12,6 +12,7 @@ import { Concatenations } from "./core/concat.js";
 import { Downloads } from "./core/downloads.js";
 import { Files } from "./core/files.js";
 import { Links } from "./core/links.js";
+import { Manifests } from "./core/manifests.js";
 import { Passwords } from "./core/passwords.js";
 import type { BucketDirectory, ChunkMap, Log, PasswordHasher, Sealer } from "./core/ports.js";
 import type { sweep } from "./core/sweep.js";
@@ -25,6 +26,7 @@ import { DatabaseClock } from "./database/clock.js";
 import { DeadRows } from "./database/dead-objects.js";
 import { FileRows } from "./database/file-store.js";
 import { GrantRows } from "./database/grant-store.js";
+import { ManifestRows } from "./database/manifest-store.js";
 import type { Database } from "./database/orm.js";
 import { UploadRows } from "./database/upload-store.js";
 import { HasherPool } from "./workers/hasher-pool.js";
@@ -48,6 +50,7 @@ export interface Vault {
   readonly chunkMap: ChunkMap;
   readonly audit: Auditor;
   readonly auditTrail: AuditTrail;
+  readonly manifests: Manifests;
   /** Memory for bytes on their way. */
   readonly budget: Budget;
   /** For its counts. */
@@ -132,6 +135,16 @@ export async function openVault(
     defaultTtlSeconds: config.LINK_TTL_SECONDS,
   });
   const downloads = new Downloads({ ...gathering, links, files: fileRows, grants, audit });
+  const random = () => randomInt(RANDOM_STEPS) / RANDOM_STEPS;
+  const manifests = new Manifests({
+    buckets,
+    chunkMap,
+    budget,
+    random,
+    store: new ManifestRows(database),
+    operatorKey: config.MAP_KEY ?? null,
+    log,
+  });
   const uploads = new Uploads({
     ...gathering,
     uploads: uploadRows,
@@ -141,7 +154,8 @@ export async function openVault(
     limiter,
     clock,
     audit,
-    random: () => randomInt(RANDOM_STEPS) / RANDOM_STEPS,
+    random,
+    manifests,
     uploadTtlSeconds: config.UPLOAD_TTL_HOURS * 3600,
     maxUploadBytes: config.MAX_UPLOAD_SIZE,
     defaultChunkBytes: config.CHUNK_SIZE,
@@ -161,6 +175,7 @@ export async function openVault(
     chunkMap,
     audit,
     auditTrail: new AuditTrailRows(database, auditRows),
+    manifests,
     budget,
     argon,
     sweepable: { buckets, dead: new DeadRows(database), uploads: uploadRows, files: fileRows },

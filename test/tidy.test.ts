@@ -38,12 +38,21 @@ const ROOMS: Record<string, { rooms: string[]; packages: string[] }> = {
   "api/rest": { rooms: ["core", "format", "api"], packages: ["*"] },
   "api/graphql": { rooms: ["core", "format", "api"], packages: ["*"] },
   jobs: { rooms: ["core"], packages: ["graphile-worker", "node:timers/promises", "pg"] },
-  cli: { rooms: ["core"], packages: ["commander"] },
+  cli: { rooms: ["core"], packages: ["cli-progress", "commander", "node:*"] },
   console: { rooms: [], packages: ["graphiql", "node:url", "react", "react-dom", "swagger-ui-dist", "vite"] },
 };
 /** Only these files of a room are open to the others named. */
 const OPEN_FILES: Record<string, string[]> = {
-  "database → core": ["audit", "audit-chain", "catalogue", "errors", "model", "ports"],
+  "database → core": [
+    "audit",
+    "audit-chain",
+    "catalogue",
+    "errors",
+    "manifest-ports",
+    "model",
+    "ports",
+    "rebuild-ports",
+  ],
   "buckets → core": ["errors", "model", "ports"],
   "workers → core": ["ports"],
   "identity → core": ["errors", "model", "ports"],

@@ -1,4 +1,5 @@
 /** The encrypted body of a file, or of an upload whose bytes have all come: what is needed to read it back. */
+import type { FileCore } from "../format/core.js";
 import { decodeCore } from "../format/core.js";
 import type { FloeMessage } from "../format/floe.js";
 import { resumeMessage } from "../format/floe.js";
@@ -17,9 +18,13 @@ export interface Body {
 
 /** Trusts the sealed core alone, not the columns beside it. */
 export function bodyOfFile(file: StoredFile, dek: Uint8Array): Body {
-  const { segmentBytes, chunkBytes, plainBytes, floeHeader } = decodeCore(file.core);
-  const message = resumeMessage(bodyKey(dek), bodyAad(file.id), floeHeader);
-  return { fileId: file.id, layout: { segmentBytes, chunkBytes }, plainBytes, parity: file.parity, message };
+  return bodyOfCore(decodeCore(file.core), file.parity, dek);
+}
+
+export function bodyOfCore(core: FileCore, parity: ParityProfile, dek: Uint8Array): Body {
+  const { fileId, segmentBytes, chunkBytes, plainBytes, floeHeader } = core;
+  const message = resumeMessage(bodyKey(dek), bodyAad(fileId), floeHeader);
+  return { fileId, layout: { segmentBytes, chunkBytes }, plainBytes, parity, message };
 }
 
 export function bodyOfUpload(upload: Upload, dek: Uint8Array): Body {

@@ -68,6 +68,11 @@ export class BucketSet {
     return this.ports.has(name);
   }
 
+  /** All that have a row, configured here or not. */
+  get all(): readonly BucketRecord[] {
+    return this.#records;
+  }
+
   /** How many buckets are configured here, whatever their state: what the default profile goes by. */
   get count(): number {
     return this.ports.size;

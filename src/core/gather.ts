@@ -19,9 +19,10 @@ const READ_AHEAD = 4;
 /** Stripes whose chunk rows are fetched at once: bounds memory and queries for a file of any size. */
 const STRIPES_PER_PAGE = 64;
 
+/** What a recovery without a database has too (recovery.ts). */
 export interface GatherDeps {
-  readonly buckets: BucketSet;
-  readonly chunkMap: ChunkMap;
+  readonly buckets: Pick<BucketSet, "port">;
+  readonly chunkMap: Pick<ChunkMap, "chunks">;
   readonly sealer: Sealer;
   readonly budget: Budget;
   readonly log: Log;
@@ -164,7 +165,7 @@ class ChunkRows {
   #firstStripe = -STRIPES_PER_PAGE;
 
   constructor(
-    private readonly chunkMap: ChunkMap,
+    private readonly chunkMap: Pick<ChunkMap, "chunks">,
     private readonly body: Body,
   ) {}
 

@@ -7,6 +7,7 @@ import type { PasswordParams } from "../format/argon.js";
 import type { AuditEvent } from "./audit.js";
 import type { FloeMessage } from "../format/floe.js";
 import type { FileId } from "../format/id.js";
+import type { NewManifest } from "./manifest-ports.js";
 import type {
   BucketId,
   BucketRecord,
@@ -187,11 +188,17 @@ export interface ChunkMap {
 export interface Finish {
   readonly uploadId: FileId;
   readonly lease: number;
-  readonly file: Pick<StoredFile, "id" | "hash" | "core" | "seal" | "meta" | "plainBytes" | "parity">;
+  readonly file: Pick<StoredFile, "id" | "hash" | "core" | "seal" | "plainBytes" | "parity"> & {
+    readonly meta: Uint8Array;
+  };
   readonly terms: FileTerms;
+  /** By the database's clock; what expires counts from here. */
+  readonly createdAt: Date;
   /** The password grant, where it was not written when the upload began. */
   readonly grant: NewGrant | null;
   readonly event?: AuditEvent;
+  /** What of the file lies in the buckets already. */
+  readonly manifest: NewManifest;
 }
 
 // ------------------------------------------------------------------ files

@@ -14,7 +14,7 @@ import type { ChunkMap } from "./ports.js";
 /** How many objects one reservation names at most: bounds what a crash leaves for the sweep. */
 const MAX_RESERVED = 16;
 /** How many other buckets a chunk tries after the first has failed. */
-const MAX_DETOURS = 3;
+export const MAX_DETOURS = 3;
 
 export function newObjectKey(): ObjectKey {
   return randomBytes(16).toString("hex");
@@ -148,7 +148,7 @@ export class Scatter {
 }
 
 /** The cause decides: no room is another thing for the caller than no answer. */
-function noBucketLeft(cause: unknown): VaultError {
+export function noBucketLeft(cause: unknown): VaultError {
   const isFull = cause instanceof BucketError && cause.failure === "full";
   return isFull
     ? new VaultError("STORAGE_FULL", "every bucket tried is full", { cause, retryAfterSeconds: 60 })

@@ -19,13 +19,23 @@ import { newToken } from "../format/token.js";
 import type { AppendDeps, AppendRequest } from "./append.js";
 import { append } from "./append.js";
 import { bodyOfUpload } from "./body.js";
+import type { BucketSet } from "./bucket-set.js";
 import { VaultError } from "./errors.js";
 import type { GatherDeps } from "./gather.js";
 import { gather } from "./gather.js";
+import type { Manifests } from "./manifests.js";
 import type { Caller, StoredFile, Upload } from "./model.js";
 import type { Passwords } from "./passwords.js";
 import { profileFor } from "./placement.js";
-import type { AttemptLimiter, Clock, FileStore, GrantStore, NewGrant, UploadStore } from "./ports.js";
+import type {
+  AttemptLimiter,
+  ChunkMap,
+  Clock,
+  FileStore,
+  GrantStore,
+  NewGrant,
+  UploadStore,
+} from "./ports.js";
 import { requireRole } from "./roles.js";
 import type { TermLimits } from "./terms.js";
 import { checkTerms } from "./terms.js";
@@ -35,6 +45,8 @@ import { UploadToken } from "./upload-token.js";
 import { fileOf, isWhole } from "./whole.js";
 
 interface UploadsDeps extends AppendDeps, GatherDeps {
+  readonly buckets: BucketSet;
+  readonly chunkMap: ChunkMap;
   readonly uploads: UploadStore;
   readonly files: FileStore;
   readonly grants: GrantStore;
@@ -42,6 +54,7 @@ interface UploadsDeps extends AppendDeps, GatherDeps {
   readonly limiter: AttemptLimiter;
   readonly audit: Auditor;
   readonly clock: Clock;
+  readonly manifests: Manifests;
   readonly defaultChunkBytes: number;
   readonly termLimits: TermLimits;
   /** False: only callers with the role `uploader` or `admin` may begin an upload. */
@@ -213,16 +226,21 @@ export class Uploads {
       await this.deps.uploads.end(upload.id, "failed"); // no byte of it is what its sender meant
       throw new VaultError("CHECKSUM_MISMATCH", `upload ${upload.id} has another SHA-256 than expected`);
     }
-    const grant = await this.#passwordGrant(upload, dek, late.password);
+    const { wrap, grant } = await this.#passwordWrap(upload, dek, late.password);
     const file = await fileOf(this.deps.chunkMap, upload, dek, sha256);
     const { id: uploadId, lease } = upload;
+    const terms = late.terms ?? upload.terms;
+    const createdAt = await this.deps.clock.now();
+    const manifest = await this.deps.manifests.first(upload, { file, dek, wrap, terms, createdAt });
     const stored = await this.deps.files.finish({
       uploadId,
       lease,
       file,
-      terms: late.terms ?? upload.terms,
+      terms,
+      createdAt,
       grant,
       event,
+      manifest,
     });
     if (!stored) throw takenOver(upload);
     return stored;
@@ -277,13 +295,18 @@ export class Uploads {
     return hash.digest("hex");
   }
 
-  async #passwordGrant(
+  /** The file's password wrap, and its grant where it is yet to be written. */
+  async #passwordWrap(
     upload: Upload,
     dek: Uint8Array,
     password: string | undefined,
-  ): Promise<NewGrant | null> {
-    if (password !== undefined) return this.deps.passwords.grant(upload.id, dek, password);
-    if (await this.deps.grants.find({ passwordOf: upload.id })) return null;
+  ): Promise<{ wrap: Uint8Array; grant: NewGrant | null }> {
+    if (password !== undefined) {
+      const grant = await this.deps.passwords.grant(upload.id, dek, password);
+      return { wrap: grant.wrap, grant };
+    }
+    const stored = await this.deps.grants.find({ passwordOf: upload.id });
+    if (stored) return { wrap: stored.wrap, grant: null };
     throw new VaultError("MISSING_PASSWORD", `upload ${upload.id} has no password`, { field: "password" });
   }
 

@@ -14,7 +14,7 @@ import type {
 } from "../core/catalogue.js";
 import type { FileRow, UploadRow } from "./entities.js";
 import { FileTable, UploadTable } from "./entities.js";
-import { toFile } from "./file-store.js";
+import { toFile } from "./file-row.js";
 import type { Keyset } from "./keyset.js";
 import { readPage } from "./keyset.js";
 import type { Database } from "./orm.js";

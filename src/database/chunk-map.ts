@@ -51,7 +51,8 @@ export class ChunkRows implements ChunkMap {
           expires_at = now() + make_interval(secs => ${commit.ttlSeconds})
         where id = ${commit.uploadId}`.execute(db);
       await insertChunks(em, commit.uploadId, commit.chunks);
-      await clearPending(em, commit);
+      const { chunks, tail } = commit;
+      await clearPending(em, commit, tail ? [...chunks, tail] : chunks);
       return true;
     });
   }
@@ -82,7 +83,7 @@ export function toChunkRecord(row: ChunkRow): ChunkRecord {
   };
 }
 
-async function insertChunks(
+export async function insertChunks(
   em: EntityManager,
   fileId: FileId,
   chunks: readonly ChunkRecord[],
@@ -98,8 +99,11 @@ async function insertChunks(
 }
 
 /** Every object that is now named must have been pending under this very lease, or the sweep could have taken it. */
-async function clearPending(em: EntityManager, { uploadId, lease, chunks, tail }: Commit): Promise<void> {
-  const named = tail ? [...chunks, tail] : chunks;
+export async function clearPending(
+  em: EntityManager,
+  { uploadId, lease }: { uploadId: FileId; lease: number },
+  named: readonly ObjectRef[],
+): Promise<void> {
   if (named.length === 0) return;
   const { bucketIds, objectKeys } = objectColumns(named);
   const cleared = await sql`

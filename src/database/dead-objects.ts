@@ -51,11 +51,16 @@ export class DeadRows implements DeadObjects {
     );
   }
 
-  /** Rows that another sweeper is claiming now are skipped, not waited for. */
+  /**
+   * Rows that another sweeper is claiming now are skipped, not waited for. What the newest manifest in the buckets still
+   * names is left until it is written anew: else the buckets alone would not have the file meanwhile.
+   */
   async #claimDeclared(limit: number): Promise<ObjectRef[]> {
     const { rows } = await sql<ObjectRow>`
       with free as (
-        select bucket_id, object_key from dead_objects where claimed_until < now()
+        select bucket_id, object_key from dead_objects d
+        where claimed_until < now() and not exists (
+          select from superseded_objects s where s.bucket_id = d.bucket_id and s.object_key = d.object_key)
         order by claimed_until limit ${limit} for update skip locked
       )
       update dead_objects d set claimed_until = now() + make_interval(secs => ${CLAIM_SECONDS})

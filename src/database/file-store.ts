@@ -9,11 +9,11 @@ import type { AuditEvent } from "../core/audit.js";
 import type { FileStore, Finish } from "../core/ports.js";
 import { recordAudit } from "./audit-log.js";
 import { buryChunks } from "./dead-objects.js";
-import type { FileRow } from "./entities.js";
 import { FileTable, GrantTable } from "./entities.js";
+import { toFile } from "./file-row.js";
 import { insertGrants } from "./grant-store.js";
+import { buryManifest, insertManifest } from "./manifest-store.js";
 import type { Database } from "./orm.js";
-import { bytes, hex, integer } from "./rows.js";
 
 const HASH = /^[0-9a-f]{64}$/;
 
@@ -37,16 +37,21 @@ export class FileRows implements FileStore {
         hash: Buffer.from(file.hash, "hex"),
         core: Buffer.from(file.core),
         seal: Buffer.from(file.seal),
-        meta: file.meta && Buffer.from(file.meta),
+        meta: Buffer.from(file.meta),
         plainBytes: file.plainBytes,
         ...file.parity,
-        expiresAt: secondsLeft === null ? null : raw("now() + make_interval(secs => ?)", [secondsLeft]),
+        createdAt: finish.createdAt,
+        expiresAt:
+          secondsLeft === null
+            ? null
+            : raw("?::timestamptz + make_interval(secs => ?)", [finish.createdAt.toISOString(), secondsLeft]),
         maxDownloads: terms.maxDownloads,
       });
       await em.nativeDelete(GrantTable, { fileId: uploadId, kind: "upload" });
       if (finish.grant) await insertGrants(em, [finish.grant]);
       const passwords = await em.count(GrantTable, { fileId: file.id, kind: "password" });
       if (passwords !== 1) throw new VaultError("MISSING_PASSWORD", `file ${file.id} has no password grant`);
+      await insertManifest(em, finish, finish.manifest);
       await recordAudit(em, finish.event);
       return toFile(await em.findOneOrFail(FileTable, file.id));
     });
@@ -90,6 +95,7 @@ export class FileRows implements FileStore {
       if (!file) return false;
       if (file.is_retained) throw new VaultError("FILE_RETAINED", `file ${id} is retained`);
       await sql`delete from grants where file_id = ${id}`.execute(db);
+      await buryManifest(em, id);
       const marked = await sql`
         update files set status = 'gone', meta = null, gone_at = now()
         where id = ${id} and status <> 'gone' returning id`.execute(db);
@@ -109,25 +115,4 @@ async function finishUpload(em: EntityManager, { uploadId, lease, file }: Finish
   const [upload] = rows;
   if (upload && !upload.is_whole) throw new Error(`upload ${uploadId} is not whole`);
   return upload !== undefined;
-}
-
-export function toFile(row: FileRow): StoredFile {
-  const isExpired = row.isPastExpiry && !row.isRetained;
-  return {
-    id: row.id,
-    hash: hex(row.hash),
-    core: bytes(row.core),
-    seal: bytes(row.seal),
-    meta: row.meta && bytes(row.meta),
-    plainBytes: integer(row.plainBytes),
-    parity: { dataChunks: row.dataChunks, parityChunks: row.parityChunks },
-    status: isExpired ? "gone" : row.status,
-    createdAt: row.createdAt,
-    expiresAt: row.expiresAt,
-    maxDownloads: row.maxDownloads,
-    downloadCount: row.downloadCount,
-    retainUntil: row.retainUntil ?? null,
-    isRetained: row.isRetained,
-    isExpired,
-  };
 }

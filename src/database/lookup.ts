@@ -6,7 +6,7 @@ import type { Grant, StoredFile, Upload } from "../core/model.js";
 import type { ChunkViewRow } from "./chunk-catalogue.js";
 import { CHUNK_COLUMNS, toChunkView } from "./chunk-catalogue.js";
 import { FileTable, GrantTable, UploadTable } from "./entities.js";
-import { toFile } from "./file-store.js";
+import { toFile } from "./file-row.js";
 import { toGrant } from "./grant-store.js";
 import type { Database } from "./orm.js";
 import { toUpload } from "./upload-store.js";

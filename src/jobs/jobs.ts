@@ -13,13 +13,15 @@ export interface Work {
   sweep(signal: AbortSignal): Promise<unknown>;
   /** Chains audit events that a dead process has left, and tells the log's head. */
   audit(): Promise<unknown>;
+  /** Writes stale recovery manifests anew. */
+  manifests(signal: AbortSignal): Promise<unknown>;
 }
 
 const EVERY_MINUTE = { match: "* * * * *", options: { backfillPeriod: 0, maxAttempts: 1 } };
-const CRON = [
-  { task: "sweep", ...EVERY_MINUTE },
-  { task: "audit", ...EVERY_MINUTE },
-];
+const CRON = (["sweep", "manifests", "audit"] satisfies (keyof Work)[]).map(task => ({
+  task,
+  ...EVERY_MINUTE,
+}));
 /** How long after it stopped by itself, the database being away, the runner is started again. */
 const RESTART_DELAY_MS = 5_000;
 
@@ -35,6 +37,7 @@ export async function startJobs(pool: Pool, work: Work, log: Log): Promise<{ sto
   const taskList: TaskList = {
     sweep: () => work.sweep(signal).then(() => undefined),
     audit: () => work.audit().then(() => undefined),
+    manifests: () => work.manifests(signal).then(() => undefined),
   };
   let runner = await startRunner(pool, taskList, log);
   const watching = watch();

@@ -241,9 +241,10 @@ describe("an upload", () => {
     }
     const chunks = Math.ceil((appends * bytes) / (1024 * 1024 - 4 * 32));
     expect(small.calls("put")).toBeLessThanOrEqual(appends + chunks);
-    await small.uploads.finish(token);
+    const file = await small.uploads.finish(token);
     await small.sweep();
-    expect((await small.objects()).length).toBe(chunks);
+    const manifest = await small.manifestObjects(file.id);
+    expect((await small.objects()).length).toBe(chunks + manifest.length);
   });
 
   test("never uses one nonce twice under one key, however often it is resumed", async () => {
@@ -303,8 +304,9 @@ describe("the sweep", () => {
     await swept.uploads.append(other.token, 0, pieces(bytesOf(5000, 15), 900), { lastByte: "by-length" });
     await swept.expire(other.upload.id);
     await swept.sweep();
-    const named = await swept.chunkMap.chunks(kept.id, 0, 100);
-    expect((await swept.objects()).sort()).toEqual(named.map(row => row.objectKey).sort());
+    const named = (await swept.chunkMap.chunks(kept.id, 0, 100)).map(row => row.objectKey);
+    named.push(...(await swept.manifestObjects(kept.id)));
+    expect((await swept.objects()).sort()).toEqual(named.sort());
     await expect(swept.uploads.find(other.token)).rejects.toMatchObject({ code: "UPLOAD_EXPIRED" });
     expect((await swept.read(kept.hash, PASSWORD)).length).toBe(5000);
   });

@@ -7,7 +7,7 @@ import { MemoryBucket } from "../../src/buckets/memory.js";
 import { readConfig } from "../../src/config.js";
 import { BucketSet } from "../../src/core/bucket-set.js";
 import type { PlainRange } from "../../src/core/downloads.js";
-import type { Caller, ChunkRecord, FileTerms, StoredFile } from "../../src/core/model.js";
+import type { Caller, FileTerms, ObjectRef, StoredFile } from "../../src/core/model.js";
 import type { Swept } from "../../src/core/sweep.js";
 import { sweep } from "../../src/core/sweep.js";
 import type { BegunUpload } from "../../src/core/upload-inputs.js";
@@ -39,6 +39,9 @@ export async function openVault({
   bucketCount = 6,
   memoryBytes = 64 * 1024 * 1024,
   idleGraceMs = 10_000,
+  mapKey = undefined as Buffer | undefined,
+  pepper = undefined as Buffer | undefined,
+  argonMemoryKiB = 8192,
 } = {}) {
   const test = await createDatabase();
   const database = await openDatabase({ url: test.url, poolSize: 8, log: silent });
@@ -51,6 +54,9 @@ export async function openVault({
     ...readConfig({ ARGON2_MEMORY_KIB: "8192", ARGON2_PASSES: "1", ARGON2_LANES: "1" }),
     MAX_UPLOAD_SIZE: MAX_UPLOAD_BYTES,
     MEMORY_BUDGET: memoryBytes,
+    MAP_KEY: mapKey as Buffer<ArrayBuffer> | undefined,
+    PEPPER: pepper as Buffer<ArrayBuffer> | undefined,
+    ARGON2_MEMORY_KIB: argonMemoryKiB,
   };
   const sealer = new CountingSealer();
   const core: Core = await openCore(config, database, opened, silent, {
@@ -75,6 +81,7 @@ export async function openVault({
   const vault = {
     ...core,
     faulty,
+    database,
     caller,
     maxUploadBytes: MAX_UPLOAD_BYTES,
     close,
@@ -133,16 +140,22 @@ export async function openVault({
       for await (const piece of await vault.open(await vault.link(hash, password, {}))) received.push(piece);
     },
 
-    async object(row: ChunkRecord): Promise<Uint8Array> {
+    async object(row: ObjectRef): Promise<Uint8Array> {
       const object = await bucketOf(row).get(row.objectKey);
       if (!object) throw new Error(`no object ${row.objectKey}`);
       return object;
     },
 
     /** Puts other bytes (or nothing) where an object lies, as a thief or a bad disk would. */
-    async replace(row: ChunkRecord, bytes: Uint8Array | null): Promise<void> {
+    async replace(row: ObjectRef, bytes: Uint8Array | null): Promise<void> {
       await bucketOf(row).delete(row.objectKey);
       if (bytes) await bucketOf(row).put(row.objectKey, bytes);
+    },
+
+    /** Keys of the objects that are a file's manifest. */
+    async manifestObjects(fileId: string): Promise<string[]> {
+      const rows = await vault.sql("select object_key from manifest_objects where file_id = ?", [fileId]);
+      return rows.map(row => String(row["object_key"]).replaceAll("-", ""));
     },
 
     async objects(): Promise<string[]> {
@@ -153,8 +166,8 @@ export async function openVault({
       return faulty.reduce((sum, bucket) => sum + bucket.calls[operation], 0);
     },
 
-    async sql(text: string, values: string[] = []): Promise<void> {
-      await (await database.pool()).query(text.replace("?", "$1"), values);
+    async sql(text: string, values: string[] = []): Promise<Record<string, unknown>[]> {
+      return (await (await database.pool()).query(text.replace("?", "$1"), values)).rows;
     },
 
     /** The buckets as another process over the same database sees them. */

@@ -3,10 +3,12 @@ import { Tables } from "./0001-tables.js";
 import { Reading } from "./0003-reading.js";
 import { Audit } from "./0004-audit.js";
 import { Steering } from "./0005-steering.js";
+import { Manifests } from "./0007-manifests.js";
 
 export const MIGRATIONS = [
   { name: "0001-tables", class: Tables },
   { name: "0003-reading", class: Reading },
   { name: "0004-audit", class: Audit },
   { name: "0005-steering", class: Steering },
+  { name: "0007-manifests", class: Manifests },
 ];

@@ -1,0 +1,59 @@
+/** The port of recovery manifests: which objects they are, and whether they still say what the database says. */
+import type { FileId } from "../format/id.js";
+import type { ObjectRef, StoredFile } from "./model.js";
+
+/** One object of a manifest: the manifest itself, or a part of a large file's chunk map. */
+export interface ManifestObject extends ObjectRef {
+  /** Null: the manifest itself. */
+  readonly part: number | null;
+  readonly storedBytes: number;
+  /** SHA-256 of the stored object. */
+  readonly digest: Uint8Array;
+}
+
+/** A manifest as it is written with its file; its revision is 1. */
+export interface NewManifest {
+  readonly mapKey: Uint8Array;
+  /** Names the operator's key it was written under; empty: none. */
+  readonly escrowId: Uint8Array;
+  /** Pending under the upload's lease. */
+  readonly objects: readonly ManifestObject[];
+  /** False: fewer copies were stored than there should be, so it is stale from the beginning. */
+  readonly isComplete: boolean;
+}
+
+/** What a manifest has to say, and what there is of it. */
+export interface ManifestState {
+  readonly file: StoredFile & { readonly meta: Uint8Array };
+  /** The password wrap. */
+  readonly wrap: Uint8Array;
+  readonly mapKey: Uint8Array;
+  readonly escrowId: Uint8Array;
+  /** Of everything above: what is read later may be newer, and then the file has a higher revision already. */
+  readonly revision: number;
+  readonly mapRevision: number;
+  readonly writtenRevision: number;
+  readonly objects: readonly ManifestObject[];
+}
+
+export interface ManifestStore {
+  /**
+   * Files, in the order of their ids and after `after`, whose manifest is behind them, was written under another
+   * operator's key than `escrowId`, or has an object in a bucket that is to be emptied.
+   */
+  stale(after: FileId | null, limit: number, escrowId: Uint8Array): Promise<readonly FileId[]>;
+  /** Null: no file, a file that is gone, or one without a manifest. */
+  read(fileId: FileId): Promise<ManifestState | null>;
+  /**
+   * Compare-and-swap: if the file is still there and no manifest of this revision or a later one is, `objects` are its
+   * manifest from now on. Those it had before and has no more become dead, those that are new must be pending under
+   * lease 0 of the file. With `isComplete` false it stays stale.
+   */
+  replace(manifest: {
+    readonly fileId: FileId;
+    readonly revision: number;
+    readonly escrowId: Uint8Array;
+    readonly objects: readonly ManifestObject[];
+    readonly isComplete: boolean;
+  }): Promise<boolean>;
+}

@@ -1,0 +1,118 @@
+/**
+ * Keeping the recovery manifests in the buckets up with the database. A file's first is written before the file exists;
+ * the database marks it stale in whatever transaction changes what it says (migration 0007), and `refresh` writes anew.
+ */
+import type { FileId } from "../format/id.js";
+import { mapKey } from "../format/keys.js";
+import { operatorKeyId } from "../format/manifest-key.js";
+import type { ManifestObject, ManifestState, ManifestStore, NewManifest } from "./manifest-ports.js";
+import type { ManifestSource, WriterDeps } from "./manifest-writer.js";
+import { writeManifest } from "./manifest-writer.js";
+import type { FileTerms, Upload } from "./model.js";
+import type { Finish, Log } from "./ports.js";
+
+const BATCH = 100;
+/** Another writer may be faster, and the file may change meanwhile: then once more, this often. */
+const MAX_TRIES = 3;
+
+interface ManifestsDeps extends WriterDeps {
+  readonly store: ManifestStore;
+  readonly log: Log;
+}
+
+/** What is known of a file that is about to be one. */
+interface FileToBe {
+  readonly file: Finish["file"];
+  readonly dek: Uint8Array;
+  readonly wrap: Uint8Array;
+  readonly terms: FileTerms;
+  readonly createdAt: Date;
+}
+
+export class Manifests {
+  readonly #escrowId: Uint8Array;
+
+  constructor(private readonly deps: ManifestsDeps) {
+    this.#escrowId = deps.operatorKey ? operatorKeyId(deps.operatorKey) : new Uint8Array();
+  }
+
+  /** Writes the first manifest of a file, pending under its upload's lease. Throws STORAGE_UNAVAILABLE, STORAGE_FULL. */
+  async first(upload: Upload, { file, dek, wrap, terms, createdAt }: FileToBe): Promise<NewManifest> {
+    const { expiresInSeconds, maxDownloads } = terms;
+    const expiresAt =
+      expiresInSeconds === null ? null : new Date(createdAt.getTime() + expiresInSeconds * 1000);
+    const source: ManifestSource = {
+      file: { ...file, createdAt, expiresAt, maxDownloads, downloadCount: 0, retainUntil: null },
+      wrap,
+      mapKey: mapKey(dek),
+      revision: 1,
+    };
+    const written = await writeManifest(this.deps, upload, source, { roots: [], parts: null });
+    return { ...written, mapKey: source.mapKey, escrowId: this.#escrowId };
+  }
+
+  /**
+   * Writes a file's manifest anew if it is stale. True: it says what the database says, or there is none to write.
+   * False: it could not be made to; the next {@link refreshStale} tries again.
+   */
+  async refresh(fileId: FileId): Promise<boolean> {
+    try {
+      for (let tries = 0; tries < MAX_TRIES; tries++) if (await this.#refreshOnce(fileId)) return true;
+      return false;
+    } catch (error) {
+      this.deps.log.warn("a manifest could not be written, it is tried again", {
+        fileId,
+        reason: String(error),
+      });
+      return false;
+    }
+  }
+
+  /** One pass over all that are stale. */
+  async refreshStale(signal?: AbortSignal): Promise<{ written: number; failed: number }> {
+    const done = { written: 0, failed: 0 };
+    for (let after: FileId | null = null; ; ) {
+      const stale: readonly FileId[] = await this.deps.store.stale(after, BATCH, this.#escrowId);
+      for (const fileId of stale) {
+        signal?.throwIfAborted();
+        if (await this.refresh(fileId)) done.written++;
+        else done.failed++;
+      }
+      after = stale.at(-1) ?? null;
+      if (after === null) return done;
+    }
+  }
+
+  /** True once the manifest is as new as the file was when this began. */
+  async #refreshOnce(fileId: FileId): Promise<boolean> {
+    const state = await this.deps.store.read(fileId);
+    if (!state || (await this.#isFresh(state))) return true;
+    const roots = state.objects.filter(({ part }) => part === null);
+    const written = await writeManifest(this.deps, { id: fileId, lease: 0 }, state, {
+      roots,
+      parts: await this.#partsToKeep(state),
+    });
+    const { revision } = state;
+    return this.deps.store.replace({ fileId, revision, escrowId: this.#escrowId, ...written });
+  }
+
+  async #isFresh(state: ManifestState): Promise<boolean> {
+    const isWritten = state.writtenRevision === state.revision;
+    const isEscrowed = Buffer.compare(state.escrowId, this.#escrowId) === 0;
+    return isWritten && isEscrowed && (await this.#areKept(state.objects));
+  }
+
+  /** The parts of a large map are written anew only where a chunk or a part of them has to move. */
+  async #partsToKeep(state: ManifestState): Promise<readonly ManifestObject[] | null> {
+    const parts = state.objects.filter(({ part }) => part !== null);
+    const areRight = parts.length > 0 && state.mapRevision <= state.writtenRevision;
+    return areRight && (await this.#areKept(parts)) ? parts : null;
+  }
+
+  /** Whether none of them lies in a bucket that is to be emptied. */
+  async #areKept(objects: readonly ManifestObject[]): Promise<boolean> {
+    await this.deps.buckets.candidates(); // reads the directory again where it is old
+    const leaving = this.deps.buckets.all.filter(({ state }) => state === "draining" || state === "disabled");
+    return !objects.some(({ bucketId }) => leaving.some(({ id }) => id === bucketId));
+  }
+}

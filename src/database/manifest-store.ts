@@ -1,0 +1,159 @@
+/** Recovery manifests: their objects, and the revisions that tell whether they are stale (migration 0007). */
+import type { EntityManager } from "@mikro-orm/postgresql";
+import { sql } from "kysely";
+import type { FileId } from "../format/id.js";
+import type { ManifestObject, ManifestState, ManifestStore, NewManifest } from "../core/manifest-ports.js";
+import { clearPending } from "./chunk-map.js";
+import { FileTable } from "./entities.js";
+import { toFile } from "./file-row.js";
+import type { Database } from "./orm.js";
+import type { ObjectRow } from "./rows.js";
+import { bytes, integer, objectColumns, toObjectRef } from "./rows.js";
+
+/** `part` of the manifest itself. */
+const ROOT = -1;
+
+/** The lease under which a manifest that is written anew is pending: no upload's writer has it. */
+const REWRITE_LEASE = 0;
+
+export class ManifestRows implements ManifestStore {
+  constructor(private readonly database: Database) {}
+
+  async stale(after: FileId | null, limit: number, escrowId: Uint8Array): Promise<readonly FileId[]> {
+    const key = Buffer.from(escrowId);
+    const later = sql`file_id > ${after ?? "00000000-0000-0000-0000-000000000000"}::uuid`;
+    // Not `<>`, which no index answers.
+    const { rows } = await sql<{ file_id: FileId }>`
+      (select file_id from manifests where written_revision < revision and ${later} order by file_id limit ${limit})
+      union
+      (select file_id from manifests where (escrow_id < ${key} or escrow_id > ${key}) and ${later}
+       order by file_id limit ${limit})
+      union
+      (select o.file_id from manifest_objects o join buckets b on b.id = o.bucket_id
+       where b.state in ('draining', 'disabled') and ${later} group by o.file_id order by o.file_id limit ${limit})
+      order by file_id limit ${limit}`.execute(this.database.em().getKysely());
+    return rows.map(row => row.file_id);
+  }
+
+  async read(fileId: FileId): Promise<ManifestState | null> {
+    const em = this.database.em();
+    const db = em.getKysely();
+    // One statement: the wrap belongs to the revision. What is read after it may only be newer.
+    const { rows } = await sql<ManifestRow>`
+      select m.map_key, m.escrow_id, m.revision, m.map_revision, m.written_revision, g.wrap
+      from manifests m join grants g on g.file_id = m.file_id and g.kind = 'password'
+      where m.file_id = ${fileId}`.execute(db);
+    const [row] = rows;
+    const file = row && (await em.findOne(FileTable, { id: fileId }));
+    if (!row || !file?.meta) return null;
+    const objects = await sql<ManifestObjectRow>`
+      select part, bucket_id, object_key, stored_bytes, digest from manifest_objects
+      where file_id = ${fileId} order by part, bucket_id`.execute(db);
+    return {
+      file: { ...toFile(file), meta: bytes(file.meta) },
+      wrap: bytes(row.wrap),
+      mapKey: bytes(row.map_key),
+      escrowId: bytes(row.escrow_id),
+      revision: integer(row.revision),
+      mapRevision: integer(row.map_revision),
+      writtenRevision: integer(row.written_revision),
+      objects: objects.rows.map(toManifestObject),
+    };
+  }
+
+  replace(manifest: Parameters<ManifestStore["replace"]>[0]): Promise<boolean> {
+    const { fileId, revision, escrowId, objects, isComplete } = manifest;
+    return this.database.transaction(async em => {
+      const db = em.getKysely();
+      const written = isComplete ? revision : revision - 1;
+      const held = await sql`
+        update manifests set written_revision = ${written}, escrow_id = ${Buffer.from(escrowId)}
+        where file_id = ${fileId} and written_revision <= ${written} returning file_id`.execute(db);
+      if (held.rows.length === 0) return false;
+      const { bucketIds, objectKeys } = objectColumns(objects);
+      await sql`
+        with gone as (
+          delete from manifest_objects o where file_id = ${fileId} and not exists (
+            select from unnest(${bucketIds}::smallint[], ${objectKeys}::uuid[]) as n (bucket_id, object_key)
+            where n.bucket_id = o.bucket_id and n.object_key = o.object_key)
+          returning o.bucket_id, o.object_key
+        )
+        insert into dead_objects (bucket_id, object_key) select bucket_id, object_key from gone`.execute(db);
+      const known = await sql<ObjectRow>`
+        select bucket_id, object_key from manifest_objects where file_id = ${fileId}`.execute(db);
+      const kept = new Set(known.rows.map(row => toObjectRef(row).objectKey));
+      const added = objects.filter(({ objectKey }) => !kept.has(objectKey));
+      await insertObjects(em, fileId, added);
+      await clearPending(em, { uploadId: fileId, lease: REWRITE_LEASE }, added);
+      if (isComplete)
+        await sql`
+        delete from superseded_objects where file_id = ${fileId} and revision <= ${revision}`.execute(db);
+      return true;
+    });
+  }
+}
+
+/** Writes the manifest of a new file within the transaction that makes it one. */
+export async function insertManifest(
+  em: EntityManager,
+  upload: { uploadId: FileId; lease: number },
+  { mapKey, escrowId, objects, isComplete }: NewManifest,
+): Promise<void> {
+  await sql`
+    insert into manifests (file_id, map_key, escrow_id, revision, map_revision, written_revision)
+    values (${upload.uploadId}, ${Buffer.from(mapKey)}, ${Buffer.from(escrowId)}, 1, 1, ${isComplete ? 1 : 0})`.execute(
+    em.getKysely(),
+  );
+  await insertObjects(em, upload.uploadId, objects);
+  await clearPending(em, upload, objects);
+}
+
+/** Declares a file's manifest dead, and with it what only it still named, within the caller's transaction. */
+export async function buryManifest(em: EntityManager, fileId: FileId): Promise<void> {
+  const db = em.getKysely();
+  await sql`delete from manifests where file_id = ${fileId}`.execute(db);
+  await sql`delete from superseded_objects where file_id = ${fileId}`.execute(db);
+  await sql`
+    with gone as (
+      delete from manifest_objects where file_id = ${fileId} returning bucket_id, object_key
+    )
+    insert into dead_objects (bucket_id, object_key) select bucket_id, object_key from gone`.execute(db);
+}
+
+interface ManifestRow {
+  readonly map_key: Uint8Array;
+  readonly escrow_id: Uint8Array;
+  readonly revision: string;
+  readonly map_revision: string;
+  readonly written_revision: string;
+  readonly wrap: Uint8Array;
+}
+
+interface ManifestObjectRow extends ObjectRow {
+  readonly part: number;
+  readonly stored_bytes: number;
+  readonly digest: Uint8Array;
+}
+
+function toManifestObject(row: ManifestObjectRow): ManifestObject {
+  return {
+    ...toObjectRef(row),
+    part: row.part === ROOT ? null : row.part,
+    storedBytes: row.stored_bytes,
+    digest: bytes(row.digest),
+  };
+}
+
+export async function insertObjects(
+  em: EntityManager,
+  fileId: FileId,
+  objects: readonly ManifestObject[],
+): Promise<void> {
+  const { bucketIds, objectKeys } = objectColumns(objects);
+  await sql`
+    insert into manifest_objects (file_id, part, bucket_id, object_key, stored_bytes, digest)
+    select ${fileId}, o.* from unnest(
+      ${objects.map(o => o.part ?? ROOT)}::int[], ${bucketIds}::smallint[], ${objectKeys}::uuid[],
+      ${objects.map(o => o.storedBytes)}::int[], ${objects.map(o => o.digest)}::bytea[]
+    ) as o`.execute(em.getKysely());
+}
