@@ -3,12 +3,16 @@
 import { readFileSync } from "node:fs";
 import { emitSchema } from "./api/graphql/schema.js";
 import { exportAuditLog, verdictText, verifyAuditLog } from "./audit-commands.js";
+import { NoPasswordError, PASSWORD_VARIABLE } from "./cli/password.js";
 import { program } from "./cli/program.js";
 import type { Service } from "./compose.js";
 import { compose, migrate, NotMigratedError, sweepOnce } from "./compose.js";
 import type { Config } from "./config.js";
 import { ConfigError, readConfig } from "./config.js";
+import { BucketSpecError } from "./buckets/spec.js";
+import { VaultError } from "./core/errors.js";
 import { EmbeddedError } from "./database/embedded-error.js";
+import { recoverAll, recoverOne } from "./recover.js";
 import { welcome } from "./welcome.js";
 
 /** Exit status for a command or an environment that cannot be understood (as grep, curl and others use it). */
@@ -29,6 +33,9 @@ try {
       },
       auditExport: heads => exportAuditLog(config(), heads, process.stdout),
       schema: emitSchema,
+      recoverFile: (request, write) => recoverOne(config(), request, write),
+      recoverAll: request => recoverAll(config(), request),
+      password: process.env[PASSWORD_VARIABLE],
     },
     version,
   ).parseAsync();
@@ -43,7 +50,15 @@ function complain(error: unknown): number {
     console.error(`Scattervault cannot start, these settings are wrong:\n${problems}`);
     return EXIT_USAGE;
   }
-  console.error(error instanceof EmbeddedError || error instanceof NotMigratedError ? error.message : error);
+  if (error instanceof NoPasswordError || error instanceof BucketSpecError) {
+    console.error(error.message);
+    return EXIT_USAGE;
+  }
+  if (error instanceof VaultError) console.error(`${error.code}: ${error.message}`);
+  else
+    console.error(
+      error instanceof EmbeddedError || error instanceof NotMigratedError ? error.message : error,
+    );
   return 1;
 }
 

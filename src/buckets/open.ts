@@ -38,6 +38,8 @@ export interface OpenBucketsOptions {
   /** Where an emulator of Google Cloud Storage listens (`GCS_ENDPOINT`). Gets no credentials. */
   readonly gcsEndpoint?: string;
   readonly policy?: BucketPolicy;
+  /** True: a bucket that is not there is not made. */
+  readonly isReadOnly?: boolean;
 }
 
 export interface OpenedBucket {
@@ -53,7 +55,7 @@ export async function openBuckets(
   specs: readonly BucketSpec[],
   options: OpenBucketsOptions,
 ): Promise<OpenedBucket[]> {
-  const { gcsEndpoint, policy = DEFAULT_POLICY } = options;
+  const { gcsEndpoint, policy = DEFAULT_POLICY, isReadOnly = false } = options;
   const metrics = new BucketMetrics(options.registry);
   // One client, made when it is needed: its token serves all buckets.
   let gcs: Promise<GcsClient> | undefined;
@@ -66,7 +68,7 @@ export async function openBuckets(
       const opened =
         spec.provider === "gcs"
           ? await openGcs(spec, await gcsClient(), policy.deadline.baseMs)
-          : await openDisk(spec);
+          : await openDisk(spec, isReadOnly);
       return { ...opened, bucket: withPolicy(opened.bucket, metrics, policy) };
     }),
   );
@@ -77,7 +79,8 @@ function withPolicy(adapter: Bucket, metrics: BucketMetrics, policy: BucketPolic
   return retrying(limited(attempt, policy.maxConcurrent), policy.retry);
 }
 
-async function openDisk(spec: BucketSpec): Promise<OpenedBucket> {
+async function openDisk(spec: BucketSpec, isReadOnly: boolean): Promise<OpenedBucket> {
+  if (isReadOnly) return { spec, bucket: new DiskBucket(spec.name, spec.target), problem: null };
   try {
     return { spec, bucket: await DiskBucket.open(spec.name, spec.target), problem: null };
   } catch (error) {

@@ -1,8 +1,10 @@
 /** The command line. What the commands do is handed in, so that this file knows only words and options. */
 import { Command, InvalidArgumentError } from "commander";
 import type { AuditHead } from "../core/audit.js";
+import type { RecoverCommands } from "./recover.js";
+import { addRecover } from "./recover.js";
 
-export interface Commands {
+export interface Commands extends RecoverCommands {
   /** Serves until a signal. */
   serve(): Promise<void>;
   /** Brings the database to this version's tables. */
@@ -42,6 +44,7 @@ export function program(commands: Commands, version: string): Command {
     .option("--from <number:hash>", "begin after this entry", auditHead)
     .action(commands.auditExport);
   cli.command("schema").description("write the GraphQL schema").argument("<file>").action(commands.schema);
+  addRecover(cli, commands);
   return cli;
 }
 

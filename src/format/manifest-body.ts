@@ -13,9 +13,10 @@
 import { concat, readU32, readU64, u32, u64, u8, viewOf } from "./bytes.js";
 import { decodeCore } from "./core.js";
 import { assert, FormatError } from "./errors.js";
-import type { MapProfile, MapRow } from "./manifest-map.js";
+import type { MapRow } from "./manifest-map.js";
 import { decodeRows, encodeRows, MapShape } from "./manifest-map.js";
 import { objectKeyBytes } from "./manifest-key.js";
+import type { ParityProfile } from "./parity/code.js";
 
 /** Where one copy of a part lies. */
 export interface PartRef {
@@ -25,7 +26,7 @@ export interface PartRef {
 
 export interface ManifestBody {
   readonly seal: Uint8Array;
-  readonly profile: MapProfile;
+  readonly profile: ParityProfile;
   /** Times are in milliseconds since 1970. */
   readonly createdAt: number;
   readonly expiresAt: number | null;

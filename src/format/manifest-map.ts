@@ -14,11 +14,15 @@ import { assert, FormatError } from "./errors.js";
 import { BOX_OVERHEAD_BYTES, IV_BYTES, openBox, sealBox } from "./gcm.js";
 import { storedBytesOfChunk } from "./layout.js";
 import { objectKeyBytes } from "./manifest-key.js";
+import type { ParityProfile } from "./parity/code.js";
+import { checkProfile } from "./parity/code.js";
 
 export const ROW_BYTES = 50;
 export const MAX_PART_ROWS = 16_384;
 /** Zeros at the end, up to this many, so that a part's size does not tell what it is. */
 const MAX_PART_PADDING_BYTES = 64 * 1024;
+/** k is written as one byte. */
+const MAX_DATA_CHUNKS = 255;
 const KEY_AT = 2;
 const DIGEST_AT = 18;
 
@@ -36,12 +40,6 @@ export interface RowPlace {
   readonly storedBytes: number;
 }
 
-/** k and m. */
-export interface MapProfile {
-  readonly dataChunks: number;
-  readonly parityChunks: number;
-}
-
 /** The arithmetic of one file's chunk map. */
 export class MapShape {
   readonly stripeCount: number;
@@ -53,12 +51,11 @@ export class MapShape {
   /** Throws `FormatError` for a profile that no file has. */
   constructor(
     private readonly core: FileCore,
-    private readonly profile: MapProfile,
+    private readonly profile: ParityProfile,
   ) {
     const { dataChunks: k, parityChunks: m } = profile;
-    if (!Number.isInteger(k) || !Number.isInteger(m) || k < 1 || k > 255 || m < 0 || k + m > 256) {
-      throw new FormatError(`no stripe has ${k} data and ${m} parity chunks`);
-    }
+    checkProfile(profile);
+    if (k > MAX_DATA_CHUNKS) throw new FormatError(`a manifest has no room for stripes of ${k} data chunks`);
     this.#stripeRows = k + m;
     this.stripeCount = Math.ceil(core.chunkCount / k);
     this.rowCount = core.chunkCount + this.stripeCount * m;

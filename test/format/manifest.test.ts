@@ -146,9 +146,8 @@ describe("a map", () => {
           const places = [...shape.places(0, stripes)];
           expect(places).toHaveLength(shape.rowCount);
           const data = places.filter(({ shard }) => shard < dataChunks);
-          expect(data.map(({ stripe, shard }) => stripe * dataChunks + shard)).toEqual([
-            ...Array(chunks).keys(),
-          ]);
+          expect(data).toHaveLength(chunks); // not toEqual, which takes seconds for so many
+          expect(data.every(({ stripe, shard }, i) => stripe * dataChunks + shard === i)).toBe(true);
           let next = 0;
           for (let part = 0; part < shape.partCount; part++) {
             const { from, to } = shape.stripesOfPart(part);
