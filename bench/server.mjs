@@ -7,10 +7,10 @@ import { freePort, isUp, startNode, stop } from "./processes.mjs";
 
 const ROOT = join(import.meta.dirname, "..");
 /** Replaces the server, to try the benchmark itself. */
-const PROGRAM = process.env["BENCH_PROGRAM"] ?? join(ROOT, "dist/main.js");
+export const PROGRAM = process.env["BENCH_PROGRAM"] ?? join(ROOT, "dist/main.js");
 
-/** Over what an earlier server left in `folder`, if anything. */
-export async function startServer(folder) {
+/** Over what an earlier server left in `folder`, if anything; `env` are settings beside those of every run. */
+export async function startServer(folder, env = {}) {
   const dataDir = dataDirOf(folder);
   await mkdir(dataDir, { recursive: true });
   const loopFile = join(folder, "loop.json");
@@ -25,6 +25,7 @@ export async function startServer(folder) {
       DRAIN_SECONDS: "1",
       RATE_LIMIT: "off",
       BENCH_LOOP_FILE: loopFile,
+      ...env,
     },
   });
   closeSync(log);

@@ -51,6 +51,15 @@ export interface BucketUsage {
   readonly storedBytes: number;
 }
 
+/** Of files that can be had, whatever their state. */
+export interface FileTotals {
+  readonly fileCount: number;
+  readonly plainBytes: number;
+  readonly degradedFileCount: number;
+  readonly unavailableFileCount: number;
+  readonly uploadsUnderWay: number;
+}
+
 /** Keyset-paged lists; never an offset scan. A cursor of another list or order is a VaultError BAD_REQUEST. */
 export interface Catalogue {
   files(page: PageRequest, filter: FileListFilter, order: FileOrder): Promise<Page<StoredFile>>;
@@ -58,6 +67,8 @@ export interface Catalogue {
   uploads(page: PageRequest, filter: UploadListFilter): Promise<Page<Upload>>;
   /** Exact and cheap however many chunks there are; buckets that hold nothing are left out. */
   usage(): Promise<readonly BucketUsage[]>;
+  /** Exact; walks over the files, not over their chunks. */
+  totals(): Promise<FileTotals>;
 }
 
 /** A row of the chunk map as an administrator sees it. */
@@ -77,6 +88,18 @@ export interface ChunkListFilter {
 /** A file whose chunk map is read. */
 export type MappedFile = Pick<StoredFile, "id" | "parity">;
 
+/** Data chunks `first` to `last` of a file; where chunks of other buckets lie between them, `chunkCount` is smaller. */
+export interface ChunkRange {
+  readonly first: number;
+  readonly last: number;
+  readonly chunkCount: number;
+}
+
+/** What one bucket holds of a file, parity included; the ranges are of its data chunks, in order. */
+export interface BucketShare extends BucketUsage {
+  readonly ranges: readonly ChunkRange[];
+}
+
 /** Chunk maps, of several files in one statement. The answers are in the order of the files. */
 export interface ChunkCatalogue {
   /** The same page of each map, in (stripe, shard) order. A cursor belongs to the map of one file. */
@@ -85,6 +108,11 @@ export interface ChunkCatalogue {
     page: PageRequest,
     filter: ChunkListFilter,
   ): Promise<readonly Page<ChunkView>[]>;
+  /**
+   * Each file's chunks, counted by bucket. A file of up to `maxRanges` stripes has exact ranges; a longer one is cut
+   * into that many bins of equal length, and what a bucket holds of a bin is one range.
+   */
+  shares(files: readonly MappedFile[], maxRanges: number): Promise<readonly (readonly BucketShare[])[]>;
 }
 
 /** Single rows by what names them, for administrators; null where there is none. */

@@ -5,6 +5,7 @@
 import type { RawBuilder } from "kysely";
 import { sql } from "kysely";
 import type {
+  BucketShare,
   ChunkCatalogue,
   ChunkListFilter,
   ChunkView,
@@ -17,6 +18,7 @@ import { CHUNK_STATES, toChunkRecord } from "./chunk-map.js";
 import type { Cursors } from "./keyset.js";
 import { MAX_COUNT, decodeCursor, encodeCursor, pageOf } from "./keyset.js";
 import type { Database } from "./orm.js";
+import { readShares } from "./shares.js";
 
 export class ChunkCatalogueRows implements ChunkCatalogue {
   constructor(private readonly database: Database) {}
@@ -44,6 +46,10 @@ export class ChunkCatalogueRows implements ChunkCatalogue {
       }));
       return pageOf(entries, page, async () => (await counts())[i] ?? 0);
     });
+  }
+
+  shares(files: readonly MappedFile[], maxRanges: number): Promise<readonly (readonly BucketShare[])[]> {
+    return readShares(this.database.em(), files, maxRanges);
   }
 
   async #count(files: readonly MappedFile[], filter: ChunkListFilter): Promise<number[]> {

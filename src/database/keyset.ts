@@ -111,13 +111,13 @@ async function countUpTo<Row extends object, Node>(
 ): Promise<number> {
   // The query builder resolves no type parameter; what it reads here has no type to lose.
   const entity = list.entity as unknown as EntityName<object>;
-  const some = em
-    .createQueryBuilder(entity, "some")
+  const listed = em
+    .createQueryBuilder(entity, "listed")
     .select(raw("1 as one"))
     .where(list.where as FilterQuery<object>)
     .limit(MAX_COUNT);
   const rows = await em
-    .createQueryBuilder(some, "counted")
+    .createQueryBuilder(listed, "counted")
     .select(raw("count(*) as count"))
     .execute<{ count: string }[]>();
   return Number(rows[0]?.count);

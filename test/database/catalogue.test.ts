@@ -98,6 +98,7 @@ describe("files", () => {
             expect(await forward(read(filter, order), limit)).toEqual(all);
             expect(await backward(read(filter, order), limit)).toEqual(all);
             expect(idsOf(all)).toEqual(idsOf(sorted(all, order)));
+            expect(await (await read(filter, order)({ ...ALL, limit })).totalCount()).toBe(all.length);
           }
         },
       ),

@@ -59,6 +59,14 @@ export type BucketState =
   /** Read only. */
   | 'READ_ONLY';
 
+/** All that are given must hold. */
+export type ChunkFilter = {
+  bucketId?: string | number | null | undefined;
+  kind?: ChunkKind | null | undefined;
+  /** Any of these. */
+  state?: Array<ChunkState> | null | undefined;
+};
+
 export type ChunkKind =
   | 'DATA'
   | 'PARITY';
@@ -117,6 +125,19 @@ export type FileFilter = {
   status?: Array<FileStatus> | null | undefined;
 };
 
+/** Files that are equal in `field` are in the order of their ids. */
+export type FileOrder = {
+  direction?: OrderDirection;
+  field?: FileOrderField;
+};
+
+export type FileOrderField =
+  | 'CREATED_AT'
+  | 'DOWNLOAD_COUNT'
+  /** A file that never expires comes after all that do, when ascending. */
+  | 'EXPIRES_AT'
+  | 'SIZE';
+
 export type FileStatus =
   /** Can be retrieved; every chunk is in its place. */
   | 'AVAILABLE'
@@ -126,6 +147,10 @@ export type FileStatus =
   | 'GONE'
   /** More chunks of a stripe are gone than its parity can rebuild. */
   | 'UNAVAILABLE';
+
+export type OrderDirection =
+  | 'ASC'
+  | 'DESC';
 
 export type UnlockFileInput = {
   hash: string;
@@ -188,15 +213,17 @@ export type FilesQueryVariables = Exact<{
   last?: number | null | undefined;
   before?: string | null | undefined;
   filter?: FileFilter | null | undefined;
+  orderBy?: FileOrder | null | undefined;
 }>;
 
 
-export type FilesQuery = { files: { totalCount: number, edges: Array<{ cursor: string }>, nodes: Array<{ name: string | null, chunkCount: number | null, id: string, hash: string, status: FileStatus, size: number, createdAt: string, expiresAt: string | null, remainingDownloads: number | null }>, pageInfo: { hasNextPage: boolean, hasPreviousPage: boolean, startCursor: string | null, endCursor: string | null } } };
+export type FilesQuery = { files: { totalCount: number, edges: Array<{ cursor: string }>, nodes: Array<{ name: string | null, chunkCount: number | null, downloadCount: number | null, id: string, hash: string, status: FileStatus, size: number, createdAt: string, expiresAt: string | null, remainingDownloads: number | null }>, pageInfo: { hasNextPage: boolean, hasPreviousPage: boolean, startCursor: string | null, endCursor: string | null } } };
 
 export type ChunkMapQueryVariables = Exact<{
   hash: string;
   first?: number | null | undefined;
   after?: string | null | undefined;
+  filter?: ChunkFilter | null | undefined;
 }>;
 
 
@@ -235,6 +262,40 @@ export type FileAuditEventsQueryVariables = Exact<{
 
 
 export type FileAuditEventsQuery = { file: { auditEvents: { nodes: Array<{ id: string, at: string, action: AuditAction, outcome: AuditOutcome, fileHash: string | null, uploadId: string | null, actor: string | null, clientIp: string | null, requestId: string | null, message: string | null, count: number, entry: string, bucket: { name: string } | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null } | null };
+
+export type PlacementQueryVariables = Exact<{
+  hash: string;
+}>;
+
+
+export type PlacementQuery = { file: { placement: Array<{ chunkCount: number, storedSize: number, bucket: { id: string, name: string }, ranges: Array<{ first: number, last: number, chunkCount: number }> }> | null } | null };
+
+export type FilesInSumQueryVariables = Exact<{
+  first?: number | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type FilesInSumQuery = { files: { totalCount: number, nodes: Array<{ chunkCount: number | null, id: string, hash: string, status: FileStatus, size: number, createdAt: string, expiresAt: string | null, remainingDownloads: number | null, placement: Array<{ chunkCount: number, storedSize: number, bucket: { id: string, name: string, usedSize: number } }> | null, chunks: { totalCount: number, nodes: Array<{ id: string, index: number | null, bucket: { id: string } }> } | null }> } };
+
+export type StorageStatsQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type StorageStatsQuery = { storageStats: { fileCount: number, chunkCount: number, plainSize: number, storedSize: number, degradedFileCount: number, unavailableFileCount: number, uploadsUnderWay: number, byBucket: Array<{ chunkCount: number, storedSize: number, bucket: { id: string, name: string } }> } };
+
+export type NodeQueryVariables = Exact<{
+  id: string | number;
+}>;
+
+
+export type NodeQuery = { node:
+    | { __typename: 'AuditEvent', id: string }
+    | { __typename: 'Bucket', name: string, id: string }
+    | { __typename: 'Chunk', index: number | null, objectKey: string, id: string, bucket: { id: string } }
+    | { __typename: 'DownloadLink', expiresAt: string, downloadCount: number, id: string }
+    | { __typename: 'File', hash: string, id: string }
+    | { __typename: 'UploadSession', stage: UploadStage, offset: number, id: string }
+   | null };
 
 export type PublicFileFragment = { id: string, hash: string, status: FileStatus, size: number, createdAt: string, expiresAt: string | null, remainingDownloads: number | null };
 
@@ -427,13 +488,14 @@ export const SessionFragmentDoc = new TypedDocumentString(`
   retryAfterSeconds
 }`, {"fragmentName":"Session"}) as unknown as TypedDocumentString<SessionFragment, unknown>;
 export const FilesDocument = new TypedDocumentString(`
-    query Files($first: Int, $after: String, $last: Int, $before: String, $filter: FileFilter) {
+    query Files($first: Int, $after: String, $last: Int, $before: String, $filter: FileFilter, $orderBy: FileOrder) {
   files(
     first: $first
     after: $after
     last: $last
     before: $before
     filter: $filter
+    orderBy: $orderBy
   ) {
     edges {
       cursor
@@ -442,6 +504,7 @@ export const FilesDocument = new TypedDocumentString(`
       ...PublicFile
       name
       chunkCount
+      downloadCount
     }
     pageInfo {
       hasNextPage
@@ -462,9 +525,9 @@ export const FilesDocument = new TypedDocumentString(`
   remainingDownloads
 }`) as unknown as TypedDocumentString<FilesQuery, FilesQueryVariables>;
 export const ChunkMapDocument = new TypedDocumentString(`
-    query ChunkMap($hash: Sha256!, $first: Int, $after: String) {
+    query ChunkMap($hash: Sha256!, $first: Int, $after: String, $filter: ChunkFilter) {
   file(hash: $hash) {
-    chunks(first: $first, after: $after) {
+    chunks(first: $first, after: $after, filter: $filter) {
       nodes {
         id
         kind
@@ -602,6 +665,113 @@ export const FileAuditEventsDocument = new TypedDocumentString(`
   count
   entry
 }`) as unknown as TypedDocumentString<FileAuditEventsQuery, FileAuditEventsQueryVariables>;
+export const PlacementDocument = new TypedDocumentString(`
+    query Placement($hash: Sha256!) {
+  file(hash: $hash) {
+    placement {
+      bucket {
+        id
+        name
+      }
+      chunkCount
+      storedSize
+      ranges {
+        first
+        last
+        chunkCount
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<PlacementQuery, PlacementQueryVariables>;
+export const FilesInSumDocument = new TypedDocumentString(`
+    query FilesInSum($first: Int, $after: String) {
+  files(first: $first, after: $after) {
+    nodes {
+      ...PublicFile
+      chunkCount
+      placement {
+        bucket {
+          id
+          name
+          usedSize
+        }
+        chunkCount
+        storedSize
+      }
+      chunks(first: 5) {
+        nodes {
+          id
+          index
+          bucket {
+            id
+          }
+        }
+        totalCount
+      }
+    }
+    totalCount
+  }
+}
+    fragment PublicFile on File {
+  id
+  hash
+  status
+  size
+  createdAt
+  expiresAt
+  remainingDownloads
+}`) as unknown as TypedDocumentString<FilesInSumQuery, FilesInSumQueryVariables>;
+export const StorageStatsDocument = new TypedDocumentString(`
+    query StorageStats {
+  storageStats {
+    fileCount
+    chunkCount
+    plainSize
+    storedSize
+    degradedFileCount
+    unavailableFileCount
+    uploadsUnderWay
+    byBucket {
+      bucket {
+        id
+        name
+      }
+      chunkCount
+      storedSize
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<StorageStatsQuery, StorageStatsQueryVariables>;
+export const NodeDocument = new TypedDocumentString(`
+    query Node($id: ID!) {
+  node(id: $id) {
+    __typename
+    id
+    ... on File {
+      hash
+    }
+    ... on Chunk {
+      index
+      objectKey
+      bucket {
+        id
+      }
+    }
+    ... on Bucket {
+      name
+    }
+    ... on UploadSession {
+      stage
+      offset
+    }
+    ... on DownloadLink {
+      expiresAt
+      downloadCount
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<NodeQuery, NodeQueryVariables>;
 export const ServerInfoDocument = new TypedDocumentString(`
     query ServerInfo {
   serverInfo {

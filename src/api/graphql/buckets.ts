@@ -13,10 +13,7 @@ import { ByteSize } from "./scalars.js";
 
 @Resolver(() => BucketType)
 export class BucketResolver {
-  /** Asked once a request, however many buckets it shows. */
-  readonly #usage = new WeakMap<Context, Promise<readonly BucketUsage[]>>();
-
-  constructor(private readonly deps: Pick<ApiDeps, "steering" | "catalogue">) {}
+  constructor(private readonly deps: Pick<ApiDeps, "steering">) {}
 
   @Query(() => [BucketType], { description: "Admin." })
   async buckets(@Ctx() { caller }: Context): Promise<BucketType[]> {
@@ -54,8 +51,6 @@ export class BucketResolver {
   }
 
   async #usageOf({ source }: BucketType, context: Context): Promise<BucketUsage | undefined> {
-    const asked = this.#usage.get(context) ?? this.deps.catalogue.usage();
-    this.#usage.set(context, asked);
-    return (await asked).find(({ bucketId }) => bucketId === source.id);
+    return (await context.loaders.usage()).find(({ bucketId }) => bucketId === source.id);
   }
 }

@@ -1,5 +1,7 @@
 /** The chunk map of a file, for administrators: row by row, and in sum. */
-import { Args, Authorized, Ctx, FieldResolver, Resolver, Root } from "type-graphql";
+import type { GraphQLResolveInfo } from "graphql";
+import { Args, Authorized, Ctx, FieldResolver, Info, Resolver, Root } from "type-graphql";
+import { BucketShareType, SHARES, shareView } from "./bucket-share-type.js";
 import { BucketType, bucketView } from "./bucket-type.js";
 import { ChunkConnection, ChunkType, chunkView } from "./chunk-type.js";
 import type { Context } from "./context.js";
@@ -8,6 +10,7 @@ import { requireBucketId } from "./ids.js";
 import { CHUNKS_PER_PAGE, ChunksArgs } from "./list-inputs.js";
 import type { Connection } from "./pages.js";
 import { connectionOf, given, pageOf } from "./pages.js";
+import { isSelected } from "./selection.js";
 
 @Resolver(() => FileType)
 export class ChunkMapResolver {
@@ -27,6 +30,30 @@ export class ChunkMapResolver {
       await loaders.chunks(source, pageOf(page, CHUNKS_PER_PAGE), wanted),
       chunkView(source),
     );
+  }
+
+  @Authorized("admin")
+  @FieldResolver(() => [BucketShareType], {
+    nullable: true,
+    description: "The chunk map in sum: how much of the file lies in which bucket. Admin.",
+    complexity: SHARES,
+  })
+  async placement(
+    @Root() { source, chunkCount }: FileType,
+    @Ctx() { loaders }: Context,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<BucketShareType[]> {
+    const { id, parity } = source;
+    const shares = await loaders.shares({ id, parity, chunkCount }, { ranges: isSelected(info, "ranges") });
+    return shares.map(shareView);
+  }
+}
+
+@Resolver(() => BucketShareType)
+export class BucketShareResolver {
+  @FieldResolver(() => BucketType)
+  async bucket(@Root() { bucketId }: BucketShareType, @Ctx() { loaders }: Context): Promise<BucketType> {
+    return bucketView(await loaders.bucket(bucketId));
   }
 }
 

@@ -3,11 +3,34 @@
  * statements as a page of one. One instance a request.
  */
 import DataLoader from "dataloader";
-import type { ChunkListFilter, ChunkView, MappedFile, Page, PageRequest } from "../../core/catalogue.js";
-import type { BucketId, BucketRecord, StoredFile } from "../../core/model.js";
+import type {
+  BucketShare,
+  BucketUsage,
+  ChunkListFilter,
+  ChunkView,
+  MappedFile,
+  Page,
+  PageRequest,
+} from "../../core/catalogue.js";
+import type { BucketId, BucketRecord, ParityProfile, StoredFile } from "../../core/model.js";
 import type { ApiDeps } from "../deps.js";
+import { badRequest } from "../errors.js";
 
-type LoaderDeps = Pick<ApiDeps, "lookup" | "chunkCatalogue" | "bucketDirectory">;
+type LoaderDeps = Pick<ApiDeps, "lookup" | "catalogue" | "chunkCatalogue" | "bucketDirectory">;
+
+/**
+ * The longest chunk maps that one batch sums up: about three seconds of the database's time. Beyond it the answer
+ * would come too late for whoever draws it.
+ */
+const MAX_MAPPED_CHUNKS = 8_000_000;
+/** Ranges that the share of a file is told in, over all buckets: enough for each pixel of a picture. */
+const MAX_RANGES = 2048;
+const MIN_RANGES_PER_BUCKET = 16;
+
+/** A file whose map is summed up, and how many data chunks it has. */
+export interface MappedFileSize extends MappedFile {
+  readonly chunkCount: number;
+}
 
 /** Batched, not kept: a mutation of the same request may change what it reads. */
 const BATCHED = { cache: false } as const;
@@ -16,11 +39,18 @@ export class Loaders {
   #buckets: Promise<ReadonlyMap<BucketId, BucketRecord>> | undefined;
   readonly #chunkPages = new Map<string, DataLoader<MappedFile, Page<ChunkView>>>();
 
+  readonly #shares: Record<"inSum" | "withRanges", DataLoader<MappedFileSize, readonly BucketShare[]>>;
+  #usage: Promise<readonly BucketUsage[]> | undefined;
+
   /** By hash; null for none. */
   readonly files: DataLoader<string, StoredFile | null>;
 
   constructor(private readonly deps: LoaderDeps) {
     this.files = new DataLoader(hashes => deps.lookup.files({ hashes }), BATCHED);
+    this.#shares = {
+      inSum: new DataLoader(files => this.#sharesOf(files, 1), BATCHED),
+      withRanges: new DataLoader(async files => this.#sharesOf(files, await this.#maxRanges()), BATCHED),
+    };
   }
 
   /** All of them, read once. */
@@ -47,4 +77,35 @@ export class Loaders {
     this.#chunkPages.set(question, loader);
     return loader.load(file);
   }
+
+  /** How a file lies in its buckets; without `ranges` these are one that spans them all, and cost nothing. */
+  shares(file: MappedFileSize, { ranges }: { ranges: boolean }): Promise<readonly BucketShare[]> {
+    return this.#shares[ranges ? "withRanges" : "inSum"].load(file);
+  }
+
+  /** What each bucket holds, read once. */
+  usage(): Promise<readonly BucketUsage[]> {
+    this.#usage ??= this.deps.catalogue.usage();
+    return this.#usage;
+  }
+
+  async #sharesOf(files: readonly MappedFileSize[], maxRanges: number) {
+    const chunks = files.reduce((sum, { parity, chunkCount }) => sum + allChunks(chunkCount, parity), 0);
+    if (chunks > MAX_MAPPED_CHUNKS) {
+      throw badRequest(
+        `Chunk maps of over ${MAX_MAPPED_CHUNKS} chunks are not summed up at once: ask for fewer files.`,
+      );
+    }
+    return this.deps.chunkCatalogue.shares(files, maxRanges);
+  }
+
+  async #maxRanges(): Promise<number> {
+    const { size } = await this.buckets();
+    return Math.max(MIN_RANGES_PER_BUCKET, Math.floor(MAX_RANGES / size));
+  }
+}
+
+/** Data and parity. */
+function allChunks(chunkCount: number, { dataChunks, parityChunks }: ParityProfile): number {
+  return chunkCount + Math.ceil(chunkCount / dataChunks) * parityChunks;
 }

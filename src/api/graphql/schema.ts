@@ -8,12 +8,13 @@ import { buildSchema } from "type-graphql";
 import type { ApiDeps } from "../deps.js";
 import { AuditResolver, FileAuditResolver } from "./audit.js";
 import { BucketResolver } from "./buckets.js";
-import { ChunkMapResolver, ChunkResolver } from "./chunk-map.js";
+import { BucketShareResolver, ChunkMapResolver, ChunkResolver } from "./chunk-map.js";
 import type { Context } from "./context.js";
 import { FileListResolver } from "./file-list.js";
 import { FileResolver } from "./files.js";
 import { NodeResolver } from "./nodes.js";
 import { ServerInfoResolver } from "./server-info.js";
+import { StorageStatsResolver } from "./storage-stats.js";
 import { UploadSessionResolver } from "./upload-sessions.js";
 import { UploadResolver } from "./uploads.js";
 
@@ -23,6 +24,8 @@ const RESOLVERS = [
   FileListResolver,
   ChunkMapResolver,
   ChunkResolver,
+  BucketShareResolver,
+  StorageStatsResolver,
   BucketResolver,
   UploadResolver,
   UploadSessionResolver,

@@ -18,6 +18,7 @@ import { answerOf } from "../errors.js";
 import { signalOf } from "../limits.js";
 import { describeError } from "../logging.js";
 import type { Context } from "./context.js";
+import { costLimit } from "./cost.js";
 import { topLevelError } from "./errors.js";
 import { Loaders } from "./loaders.js";
 import { armorOf, parseOptions, QUERY_LIMITS, tooComplex } from "./query-limits.js";
@@ -36,6 +37,7 @@ export async function startGraphql(deps: ApiDeps): Promise<Graphql> {
   const armor = armorOf(limits);
   const plugins = [
     ...armor.plugins,
+    costLimit(limits.cost),
     ApolloServerPluginLandingPageDisabled(),
     statusFollowsAccept,
   ] as ApolloServerPlugin<Context>[]; // they read no context; only exactOptionalPropertyTypes minds
