@@ -106,7 +106,7 @@ export function topLevelError({ code, message, retryAfterSeconds }: Answer, requ
 }
 
 /** Where GraphQL has a customary name. */
-const GRAPHQL_CODES: Partial<Record<Code, string>> = {
+export const GRAPHQL_CODES: Partial<Record<Code, string>> = {
   BAD_REQUEST: "BAD_USER_INPUT",
   INTERNAL: "INTERNAL_SERVER_ERROR",
 };

@@ -1,0 +1,55 @@
+/** The schema keeps what clients rely on: schema/contract.graphql. How a breaking change is accepted: CONTRIBUTING.md. */
+import { describe, expect, test } from "@jest/globals";
+import { readFile } from "node:fs/promises";
+import { CriticalityLevel, diff } from "@graphql-inspector/core";
+import { buildSchema } from "graphql";
+
+/** What the contract names and the code does not have yet, by path, with the reason. */
+const MISSING: Readonly<Record<string, string>> = {
+  BucketHealth: "health of buckets is being built",
+  DownloadLinkConnection: "changing a file is being built",
+  DownloadLinkEdge: "changing a file is being built",
+  Disposition: "changing a file is being built",
+  RevokeDownloadLinkInput: "changing a file is being built",
+  RevokeDownloadLinkPayload: "changing a file is being built",
+  UpdateFileInput: "changing a file is being built",
+  UpdateFilePayload: "changing a file is being built",
+  ChangeFilePasswordInput: "changing a file is being built",
+  ChangeFilePasswordPayload: "changing a file is being built",
+  VerifyFileInput: "scrub and repair (issue 5) are not built",
+  VerifyFilePayload: "scrub and repair (issue 5) are not built",
+  "File.downloadLinks": "changing a file is being built",
+  "Bucket.capacity": "health of buckets is being built",
+  "Bucket.health": "health of buckets is being built",
+  "Mutation.revokeDownloadLink": "changing a file is being built",
+  "Mutation.updateFile": "changing a file is being built",
+  "Mutation.changeFilePassword": "changing a file is being built",
+  "Mutation.verifyFile": "scrub and repair (issue 5) are not built",
+  "CreateDownloadLinkInput.disposition": "changing a file is being built",
+};
+
+const contract = buildSchema(await readFile("schema/contract.graphql", "utf8"));
+const schema = buildSchema(await readFile("schema/schema.graphql", "utf8"));
+const breaking = (await diff(contract, schema)).filter(
+  ({ criticality }) => criticality.level === CriticalityLevel.Breaking,
+);
+const isMissing = (path = "") =>
+  Object.keys(MISSING).some(missing => path === missing || path.startsWith(`${missing}.`));
+
+describe("schema.graphql", () => {
+  test("breaks nothing of the contract", () => {
+    const broken = breaking.filter(({ path }) => !isMissing(path));
+    expect(broken.map(({ path, message }) => `${path}: ${message}`)).toEqual([]);
+  });
+
+  test("lacks all that is listed as missing: take out of the list what is there", () => {
+    const paths = new Set(breaking.map(({ path }) => path));
+    expect(Object.keys(MISSING).filter(path => !paths.has(path))).toEqual([]);
+  });
+
+  test("changes no default that a client may rely on", async () => {
+    const changes = await diff(contract, schema);
+    const dangerous = changes.filter(({ criticality }) => criticality.level === CriticalityLevel.Dangerous);
+    expect(dangerous.map(({ message }) => message).filter(message => /default/i.test(message))).toEqual([]);
+  });
+});
