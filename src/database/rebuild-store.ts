@@ -51,9 +51,11 @@ export class RebuildRows implements RebuildStore {
     const { id } = restored.file;
     return this.database.transaction(async em => {
       const db = em.getKysely();
+      // Copies of one file come from several buckets at once, and its row may be replaced: a row lock would lose its row.
+      await sql`select pg_advisory_xact_lock(hashtextextended(${id}::text, 0))`.execute(db);
       if (!(await insertManifest(em, restored))) {
         const held = await sql<{ revision: string }>`
-          select revision from manifests where file_id = ${id} for update`.execute(db);
+          select revision from manifests where file_id = ${id}`.execute(db);
         const revision = integer(held.rows[0]?.revision ?? 0);
         if (revision > restored.revision) return "outdated";
         if (revision === restored.revision) {
@@ -119,7 +121,7 @@ export class RebuildRows implements RebuildStore {
   }
 }
 
-/** False: there is one of the file already, perhaps of another transaction that has only just been committed. */
+/** False: there is one of the file already. */
 async function insertManifest(
   em: EntityManager,
   { file, mapKey, escrowId, revision }: RestoredFile,
