@@ -190,7 +190,7 @@ async function openIfThere(path: string): Promise<FileHandle | null> {
 
 /** A buffer of its own, never a slice of Node's pool: whoever opens the segments may detach it. */
 async function readFully(file: FileHandle, first: number, length: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length);
+  const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer); // filled below, or cut to what was
   let filled = 0;
   while (filled < length) {
     const { bytesRead } = await file.read(bytes, filled, length - filled, first + filled);

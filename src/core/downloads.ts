@@ -34,7 +34,7 @@ export class Downloads {
    * Reads the first piece, counts the use, then streams. A file that cannot be read costs no use, and no byte leaves
    * before the use has its entry in the audit log. Throws LINK_EXPIRED
    * when the link has no use left, FILE_GONE when the file has none; the stream throws FILE_UNAVAILABLE at the first byte
-   * it cannot vouch for. `onReclaim` is called when the reader takes nothing while others wait for memory: the door is to
+   * it cannot vouch for. A piece is the reader's only until it asks for the next. `onReclaim` is called when the reader takes nothing while others wait for memory: the door is to
    * cut it off, and then to return the stream.
    */
   async start(

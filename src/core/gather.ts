@@ -29,13 +29,16 @@ export interface GatherDeps {
 }
 
 interface Piece {
+  /** All that was opened; its memory is given back whole. */
+  readonly opened: Uint8Array;
   readonly plain: Uint8Array;
   readonly share: Share;
 }
 
 /**
  * Plain bytes `start` … `end` (exclusive) of a body. Throws FILE_UNAVAILABLE at the first byte that cannot be read or
- * authenticated; everything yielded before is right. When memory is wanted by others and the consumer has not
+ * authenticated; everything yielded before is right. What is yielded is lent: its memory is used again once the next
+ * piece is asked for. When memory is wanted by others and the consumer has not
  * pulled for a while, throws SLOW_CLIENT through `onReclaim`.
  */
 export async function* gather(
@@ -67,13 +70,14 @@ export async function* gather(
       }
       const first = ahead.shift();
       if (!first) return;
-      const { plain, share } = await first;
+      const { opened, plain, share } = await first;
       share.idle(onReclaim);
       try {
         yield plain;
       } finally {
         share.release();
       }
+      deps.sealer.recycle(opened); // not where the consumer left early: it may still be reading
     }
   } finally {
     stop.abort();
@@ -103,8 +107,8 @@ async function readPiece(
 ): Promise<Piece> {
   try {
     const stored = await fetchWhereItLies(deps, rows, read, signal);
-    const plain = await deps.sealer.open(body.message, read.position, stored, read.isLast);
-    return { plain: plain.subarray(read.skipBytes, read.skipBytes + read.takeBytes), share };
+    const opened = await deps.sealer.open(body.message, read.position, stored, read.isLast);
+    return { opened, plain: opened.subarray(read.skipBytes, read.skipBytes + read.takeBytes), share };
   } catch (error) {
     share.release();
     signal.throwIfAborted();

@@ -107,14 +107,14 @@ export interface SealedChunk {
   readonly digest: Uint8Array;
 }
 
-/** `format/floe` off the event loop. Takes ownership of the buffers it is given (they may be detached). */
+/** `format/floe` off the event loop. Takes ownership of the buffers it is given (they are detached or used again). */
 export interface Sealer {
   /** Memory of `bytes` to fill and give to {@link seal}; what is not written holds anything. */
   buffer(bytes: number): Uint8Array;
   seal(message: FloeMessage, position: number, plain: Uint8Array, isLast: boolean): Promise<SealedChunk>;
   /** Rejects with a FormatError when `stored` is not authentic. */
   open(message: FloeMessage, position: number, stored: Uint8Array, isLast: boolean): Promise<Uint8Array>;
-  /** Takes a sealed chunk's memory back, once nobody reads it any more. */
+  /** Takes the memory of what it sealed or opened back, once nobody reads it any more. */
   recycle(bytes: Uint8Array): void;
 }
 

@@ -145,6 +145,7 @@ export function openSegments(
   position: number,
   stored: Uint8Array,
   isLast: boolean,
+  allocateInto: (bytes: number) => Uint8Array<ArrayBuffer> = allocate,
 ): Uint8Array<ArrayBuffer> {
   const { segmentBytes } = message.params;
   const perSegment = segmentBytes - SEGMENT_OVERHEAD_BYTES;
@@ -156,7 +157,7 @@ export function openSegments(
   assertPositions(position, count);
 
   const keyAt = segmentKeys(message);
-  const opened = allocate(stored.length - count * SEGMENT_OVERHEAD_BYTES);
+  const opened = allocateInto(stored.length - count * SEGMENT_OVERHEAD_BYTES);
   for (let i = 0; i < count; i++) {
     const isFinal = isLast && i === count - 1;
     const segment = stored.subarray(i * segmentBytes, (i + 1) * segmentBytes);

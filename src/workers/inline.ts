@@ -1,5 +1,6 @@
 /** The Sealer on the calling thread: for chunks so small that a trip to a worker costs more than the work. */
 import type { SealedChunk, Sealer } from "../core/ports.js";
+import { release } from "../format/bytes.js";
 import { digestOf } from "../format/core.js";
 import type { FloeMessage } from "../format/floe.js";
 import { openSegments, sealSegments } from "../format/floe.js";
@@ -25,8 +26,12 @@ export class InlineSealer implements Sealer {
     stored: Uint8Array,
     isLast: boolean,
   ): Promise<Uint8Array> {
-    return openSegments(message, position, stored, isLast);
+    const opened = openSegments(message, position, stored, isLast);
+    release(stored);
+    return opened;
   }
 
-  recycle(): void {}
+  recycle(bytes: Uint8Array): void {
+    release(bytes);
+  }
 }

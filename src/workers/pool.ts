@@ -3,6 +3,7 @@ import { Piscina } from "piscina";
 import type { SealedChunk, Sealer } from "../core/ports.js";
 import { FormatError } from "../format/errors.js";
 import type { FloeMessage } from "../format/floe.js";
+import { openSegments } from "../format/floe.js";
 import { storedBytes } from "../format/layout.js";
 import { Buffers } from "./buffers.js";
 import { InlineSealer } from "./inline.js";
@@ -10,10 +11,7 @@ import type { SealAnswer, SealTask } from "./seal-worker.js";
 
 /** Below this many bytes the trip to a thread and back (about 50 µs) costs more than sealing here (under 40 µs). */
 const SEAL_INLINE_BYTES = 64 * 1024;
-/**
- * Up to this many bytes, which take about 0.6 ms, chunks are opened here: HTTP keeps what is opened until it is sent, so
- * its memory cannot be used again, and V8 collects in time only what was allocated on its own thread.
- */
+/** Up to this many bytes, which take under a millisecond, chunks are opened here: a thread would cost two trips of them. */
 const OPEN_INLINE_BYTES = 1024 * 1024;
 
 export class SealerPool implements Sealer {
@@ -56,13 +54,17 @@ export class SealerPool implements Sealer {
     stored: Uint8Array,
     isLast: boolean,
   ): Promise<Uint8Array> {
-    if (stored.length <= OPEN_INLINE_BYTES) return this.#inline.open(message, position, stored, isLast);
+    if (stored.length <= OPEN_INLINE_BYTES) {
+      const opened = openSegments(message, position, stored, isLast, bytes => this.buffer(bytes));
+      this.recycle(stored);
+      return opened;
+    }
     const { bytes } = await this.#run({ verb: "open", message, position, stored: owned(stored), isLast }, []);
     return bytes;
   }
 
-  recycle(bytes: Uint8Array): void {
-    this.#buffers.give(bytes.buffer);
+  recycle({ buffer, byteLength }: Uint8Array): void {
+    if (buffer.byteLength === byteLength) this.#buffers.give(buffer); // else it is a part of what others may hold
   }
 
   async close(): Promise<void> {

@@ -137,7 +137,8 @@ export async function openVault({
 
     /** Downloads into `received`, so that what came before a failure can be seen. */
     async stream(hash: string, password: string, received: Uint8Array[]): Promise<void> {
-      for await (const piece of await vault.open(await vault.link(hash, password, {}))) received.push(piece);
+      for await (const piece of await vault.open(await vault.link(hash, password, {})))
+        received.push(piece.slice()); // pieces are lent
     },
 
     async object(row: ObjectRef): Promise<Uint8Array> {
@@ -257,6 +258,6 @@ export async function* pieces(bytes: Uint8Array, pieceBytes: number): AsyncGener
 
 export async function collect(source: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
-  for await (const part of source) parts.push(part);
+  for await (const part of source) parts.push(part.slice()); // a piece may be lent
   return new Uint8Array(Buffer.concat(parts));
 }

@@ -2,6 +2,7 @@
  * `GET|HEAD /d/<token>`: the decrypted file. Nothing is sent before the first piece has been authenticated, so that a
  * file that cannot be had is an error and not a broken download; a failure after that cuts the connection.
  */
+import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { RequestHandler, Response } from "express";
 import { VaultError } from "../../core/errors.js";
@@ -35,7 +36,7 @@ export function download(deps: ApiDeps): RequestHandler<{ token: string }> {
     describe(res, link, range);
     cutStalledReader(res, deps.settings.stallTimeoutMs);
     try {
-      await pipeline(stream, res).then(
+      await pipeline(stream, eachSent(res)).then(
         () => deps.downloads.delivered(link, range),
         error => req.log.warn({ fileId: link.file.id, reason: String(error) }, "a download was cut short"),
       );
@@ -43,6 +44,21 @@ export function download(deps: ApiDeps): RequestHandler<{ token: string }> {
       await stream.return(); // lets go of its memory, also when the client went before anything was read
     }
   };
+}
+
+/** Takes a piece only once the one before it has left for the socket, since its memory is used again then. */
+function eachSent(res: Response): Writable {
+  const sink = new Writable({
+    highWaterMark: 1, // a write always asks to wait
+    write: (piece, _encoding, done) => void res.write(piece, done),
+    final: done => void res.end(done),
+    destroy(error, done) {
+      if (error) res.destroy();
+      done(error);
+    },
+  });
+  res.once("close", () => sink.destroy(res.writableFinished ? undefined : new Error("the client has gone")));
+  return sink;
 }
 
 function describe(res: Response, { file, meta }: OpenLink, range: RequestedRange): void {
