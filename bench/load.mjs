@@ -9,11 +9,11 @@ import { median } from "./statistics.mjs";
 export function scenariosOf({ bytes, parallelBytes, parallelCount, tusParallelBytes, tusParallelCount }) {
   const scenario = (direction, count, bytes) => ({ direction, count, bytes });
   return [
-    scenario("upload", 1, Math.ceil(bytes / 8)),
-    scenario("upload", 1, bytes),
-    scenario("upload", parallelCount, parallelBytes),
-    scenario("download", 1, bytes),
-    scenario("download", parallelCount, parallelBytes),
+    scenario("uploads", 1, Math.ceil(bytes / 8)),
+    scenario("uploads", 1, bytes),
+    scenario("uploads", parallelCount, parallelBytes),
+    scenario("downloads", 1, bytes),
+    scenario("downloads", parallelCount, parallelBytes),
     // The same bytes by one sender and by many.
     scenario("tusUploads", 1, tusParallelBytes * tusParallelCount),
     scenario("tusUploads", tusParallelCount, tusParallelBytes),
@@ -21,18 +21,14 @@ export function scenariosOf({ bytes, parallelBytes, parallelCount, tusParallelBy
 }
 
 export async function measureLoad(folder, { direction, count, bytes }) {
-  const hash = direction === "download" ? await storeFile(folder, bytes) : null;
+  const hash = direction === "downloads" ? await storeFile(folder, bytes) : null;
   settle(folder);
   const server = await startServer(folder);
   try {
     const { url, pid } = server;
     await server.loop(); // what the start did is not counted
     const resident = sampleResident(pid);
-    const began = performance.now();
-    const clients = direction === "tusUploads" ? 1 : count;
-    const task = { task: direction, url, bytes, hash, count };
-    await Promise.all(Array.from({ length: clients }, () => runClient(task)));
-    const seconds = (performance.now() - began) / 1000;
+    const { seconds } = await runClient({ task: direction, url, bytes, hash, count });
     return {
       residentBytes: median(resident.stop()),
       peakBytes: peakBytes(pid),

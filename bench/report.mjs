@@ -56,7 +56,7 @@ export function printTus(speeds) {
   );
 }
 
-const DIRECTIONS = { tusUploads: "tus upload" };
+const DIRECTIONS = { uploads: "upload", downloads: "download", tusUploads: "tus upload" };
 
 /** `rows`: scenarios with their results. */
 export function printLoad(rows) {

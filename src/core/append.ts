@@ -7,6 +7,7 @@
  *                     │           seal → scatter ─┼→ commit (chunks, offset)
  *                     └─ at the end: tail ────────┘
  */
+import { release } from "../format/bytes.js";
 import { resumeMessage } from "../format/floe.js";
 import type { FloeMessage } from "../format/floe.js";
 import { bodyAad, bodyKey } from "../format/keys.js";
@@ -25,8 +26,8 @@ import { loadTail, storeTail } from "./tail.js";
 const WINDOW_BYTES = 8 * 1024 * 1024;
 const MAX_WINDOW_CHUNKS = 16;
 /** While less than these parts of the memory are free, uploads make do with a quarter of their window, or one chunk. */
-const PLENTY = 3 / 4;
-const SCARCE = 1 / 2;
+const PLENTY = 7 / 8;
+const SCARCE = 3 / 4;
 /** Memory of a chunk that took longer to store than this is not used again. */
 const RECYCLE_WITHIN_MS = 5_000;
 
@@ -44,6 +45,7 @@ export interface AppendRequest {
   /** Under the lease that this append has taken. */
   readonly upload: Upload;
   readonly dek: Uint8Array;
+  /** Its pieces are the append's own: the memory of one that is all of its buffer is freed once its bytes are copied. */
   readonly source: AsyncIterable<Uint8Array>;
   /**
    * What says that the last byte has come: the declared length, or the source itself (a multipart part that was
@@ -188,6 +190,7 @@ class Writer {
       this.#received += taken.length; // only now: a byte that waits for memory may never be taken
       from += taken.length;
     }
+    release(piece); // V8 runs a whole collection for each 64 MiB of what came from the network and is not freed
     const { length } = this.#upload;
     const isMoreDeclared = length !== null && this.#received < length;
     if (this.#filled === this.#chunkPlainBytes && isMoreDeclared) await this.#seal(false);

@@ -253,7 +253,7 @@ export function bytesOf(length: number, seed: number): Uint8Array {
 }
 
 export async function* pieces(bytes: Uint8Array, pieceBytes: number): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
+  for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.slice(at, at + pieceBytes);
 }
 
 export async function collect(source: AsyncIterable<Uint8Array>): Promise<Uint8Array> {

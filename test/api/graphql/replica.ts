@@ -61,7 +61,7 @@ export async function openReplica({ databaseUrl, dataDir }: TestServer) {
 }
 
 async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
+  yield bytes.slice();
 }
 
 async function query<T extends object>(url: string, text: string, values: string[]): Promise<T[]> {
