@@ -9,7 +9,10 @@ const ROOT = join(import.meta.dirname, "..");
 /** Replaces the server, to try the benchmark itself. */
 export const PROGRAM = process.env["BENCH_PROGRAM"] ?? join(ROOT, "dist/main.js");
 
-/** Over what an earlier server left in `folder`, if anything; `env` are settings beside those of every run. */
+/**
+ * Over what an earlier server left in `folder`, if anything; `env` are settings beside those of every run. Without parity
+ * unless they say otherwise, since the peers that it is compared with have none.
+ */
 export async function startServer(folder, env = {}) {
   const dataDir = dataDirOf(folder);
   await mkdir(dataDir, { recursive: true });
@@ -24,6 +27,7 @@ export async function startServer(folder, env = {}) {
       DATA_DIR: dataDir,
       DRAIN_SECONDS: "1",
       RATE_LIMIT: "off",
+      PARITY: "none",
       BENCH_LOOP_FILE: loopFile,
       ...env,
     },

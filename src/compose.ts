@@ -15,8 +15,9 @@ import { createApi } from "./api/server.js";
 import { openBuckets } from "./buckets/open.js";
 import { parseBucketUrls } from "./buckets/spec.js";
 import type { Config } from "./config.js";
+import { DEFAULT_BUCKET_COUNT } from "./config.js";
 import type { AuditHead } from "./core/audit.js";
-import { profileFor } from "./core/placement.js";
+import { canHold, profileOf } from "./core/placement.js";
 import type { Log, TokenVerifier } from "./core/ports.js";
 import type { Swept } from "./core/sweep.js";
 import { sweep } from "./core/sweep.js";
@@ -37,7 +38,6 @@ import { openVault } from "./vault.js";
 import type { Welcome } from "./welcome.js";
 
 const PROBE_TIMEOUT_MS = 3_000;
-const DEFAULT_BUCKET_COUNT = 6;
 /** Bounds on slow clients (design §4); the idle limit is configured. */
 const MIN_BYTES_PER_SECOND = 1024;
 const RATE_WINDOW_MS = 30_000;
@@ -128,7 +128,7 @@ async function build(
     log,
     registry,
     publicUrl: () => config.PUBLIC_URL ?? url,
-    isReady: () => isReady(database, vault),
+    isReady: () => isReady(config, database, vault),
     isDatabaseAway: isUnavailable,
     settings: { ...settingsOf(config, version, admin.token), ...options.limits },
   });
@@ -236,11 +236,8 @@ async function openVaultOf(
     if (problem)
       log.error({ bucket: spec.name, reason: problem.message }, "a bucket is not well; it stays configured");
   }
-  if (profileFor(opened.length).parityChunks === 0) {
-    log.warn(
-      "files have no parity in this version: a file is lost when a bucket that holds one of its chunks is",
-    );
-  }
+  if (profileOf(config.PARITY, opened.length).parityChunks === 0)
+    log.warn("new files have no parity: a file is lost when a bucket that holds one of its chunks is");
   const settings = { ...config, MAP_KEY: await mapKeyOf(config, logOf(log)) };
   const vault = await openVault(settings, database, opened, logOf(log), options);
   closers.add(() => vault.close());
@@ -258,10 +255,9 @@ function sweepDeps(vault: Vault, config: Config, log: Logger) {
 }
 
 /** Ready: the database answers, and a whole stripe could be written. */
-async function isReady(database: Database, { buckets }: Vault): Promise<boolean> {
-  const { dataChunks, parityChunks } = profileFor(buckets.count);
+async function isReady({ PARITY }: Config, database: Database, { buckets }: Vault): Promise<boolean> {
   const [reachable] = await Promise.all([buckets.reachable(PROBE_TIMEOUT_MS), database.ping()]);
-  return reachable >= dataChunks + parityChunks;
+  return canHold(profileOf(PARITY, buckets.count), reachable);
 }
 
 function tokensOf(config: Config, timings: Partial<KeyTimings> = {}): TokenVerifier | null {

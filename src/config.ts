@@ -12,6 +12,9 @@ const MIB = 1024 * KIB;
 const TIB = 1024 * 1024 * MIB;
 const UNITS: Readonly<Record<string, number>> = { "": 1, KiB: KIB, MiB: MIB, GiB: 1024 * MIB, TiB: TIB };
 
+/** Folders under DATA_DIR where BUCKETS is not set. */
+export const DEFAULT_BUCKET_COUNT = 6;
+
 /** `1048576`, `1MiB`, `256 MiB`. */
 function bytes(min: number, max: number) {
   return z.string().transform((text, context) => {
@@ -84,9 +87,18 @@ const VARIABLES = z.object({
     .prefault("1MiB")
     .describe("Stored bytes of a chunk where the uploader does not say, 1 KiB to 64 MiB."),
   PARITY: z
-    .literal("none", "only `none` is possible in this version")
+    .string()
+    .transform((text, context) => {
+      if (text === "none") return text;
+      const [, dataChunks, parityChunks] = /^(\d{1,2})\+(\d{1,2})$/.exec(text)?.map(Number) ?? [];
+      if (dataChunks && parityChunks) return { dataChunks, parityChunks };
+      context.addIssue("must be `none` or like `4+2`: data and parity chunks of a stripe, each 1 to 99");
+      return z.NEVER;
+    })
     .optional()
-    .describe("Redundancy of new files. Only `none` in this version."),
+    .describe(
+      "Redundancy of new files: `none`, or data + parity chunks of a stripe, as `4+2`. Default, by the number of buckets: 1 none, 2 1+1, 3 1+2, 4 2+2, 5 3+2, 6 or more 4+2.",
+    ),
   MIN_PASSWORD_LENGTH: whole(1, 128).prefault("8").describe("Fewest characters of a password."),
   MAX_UPLOAD_SIZE: bytes(1, 2 ** 53 - 1)
     .prefault("1TiB")
@@ -218,11 +230,19 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     problems.push("OIDC_ISSUER and OIDC_AUDIENCE: set both or neither");
   }
   const parsed = VARIABLES.safeParse(given);
-  if (!parsed.success) {
-    problems.push(...parsed.error.issues.map(issue => `${issue.path.join(".")}: ${issue.message}`));
-  }
+  if (parsed.success) problems.push(...contradictions(parsed.data));
+  else problems.push(...parsed.error.issues.map(issue => `${issue.path.join(".")}: ${issue.message}`));
   if (problems.length > 0 || !parsed.data) throw new ConfigError(problems);
   return Object.freeze(parsed.data);
+}
+
+/** What is right on its own and wrong together. */
+function contradictions({ PARITY, BUCKETS }: z.output<typeof VARIABLES>): string[] {
+  if (PARITY === undefined || PARITY === "none") return [];
+  const width = PARITY.dataChunks + PARITY.parityChunks;
+  const bucketCount = BUCKETS?.length ?? DEFAULT_BUCKET_COUNT;
+  if (width <= bucketCount) return [];
+  return [`PARITY: a stripe of ${width} chunks needs as many buckets, there are ${bucketCount}`];
 }
 
 /** One row a variable, for the documentation. */

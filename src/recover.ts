@@ -9,6 +9,7 @@ import type { Config } from "./config.js";
 import { Budget } from "./core/budget.js";
 import { VaultError } from "./core/errors.js";
 import { gather } from "./core/gather.js";
+import { Latencies } from "./core/latencies.js";
 import type { Bucket } from "./core/ports.js";
 import type { Rebuilt } from "./core/rebuild.js";
 import { rebuild } from "./core/rebuild.js";
@@ -38,6 +39,8 @@ export interface Recovered {
   readonly revision: number;
 }
 
+const NOBODY: ReadonlySet<number> = new Set();
+
 /** Gets one file back without a database. Throws what {@link recoverFile} and `write` throw. */
 export async function recoverOne(
   config: Config,
@@ -52,7 +55,10 @@ export async function recoverOne(
   try {
     const budget = new Budget(config.MEMORY_BUDGET, { maxWaiters: 1_000, idleGraceMs: 10_000 });
     const { body, chunkMap } = recovered;
-    const deps = { buckets: recovered.buckets, chunkMap, sealer, budget, log };
+    const readable = { ...recovered.buckets, suspects: NOBODY, suspect() {}, latencies: new Latencies() };
+    const rebuildBudget = new Budget(config.MEMORY_BUDGET, { maxWaiters: 1_000, idleGraceMs: 10_000 });
+    const damage = { async report() {} }; // there is no map to note it in
+    const deps = { buckets: readable, chunkMap, sealer, budget, rebuildBudget, damage, log };
     const range = { start: 0, end: body.plainBytes };
     const bytes = gather(deps, body, range, new AbortController().signal, () => {});
     await write(counted(bytes, done => request.onProgress(done, body.plainBytes)));

@@ -14,7 +14,9 @@ import { Files } from "./core/files.js";
 import { Links } from "./core/links.js";
 import { Manifests } from "./core/manifests.js";
 import { Passwords } from "./core/passwords.js";
-import type { BucketDirectory, ChunkMap, Log, PasswordHasher, Sealer } from "./core/ports.js";
+import { profileOf } from "./core/placement.js";
+import type { BucketDirectory, ChunkMap, Log, PasswordHasher } from "./core/ports.js";
+import type { ParityCoder, Sealer } from "./core/sealing.js";
 import type { sweep } from "./core/sweep.js";
 import { Uploads } from "./core/uploads.js";
 import { Attempts, UNLIMITED } from "./database/attempts.js";
@@ -23,6 +25,7 @@ import { AuditTrailRows } from "./database/audit-trail.js";
 import { BucketRows } from "./database/bucket-directory.js";
 import { ChunkRows } from "./database/chunk-map.js";
 import { DatabaseClock } from "./database/clock.js";
+import { DamageRows } from "./database/damage.js";
 import { DeadRows } from "./database/dead-objects.js";
 import { FileRows } from "./database/file-store.js";
 import { GrantRows } from "./database/grant-store.js";
@@ -37,6 +40,10 @@ const RANDOM_STEPS = 2 ** 48 - 1;
 /** Callers that may wait for memory at once, and for Argon2: more are told BUSY. */
 const MAX_MEMORY_WAITERS = 10_000;
 const MAX_ARGON_WAITERS = 64;
+/** Memory for chunks that are being rebuilt, beside MEMORY_BUDGET. */
+const REBUILD_BYTES = 32 * 1024 * 1024;
+/** Of MEMORY_BUDGET: for parity that is summed while its chunks come. */
+const PARITY_PART = 1 / 8;
 
 export interface Vault {
   readonly uploads: Uploads;
@@ -62,7 +69,7 @@ export interface Vault {
 /** What tests may put in place of what production has. */
 export interface VaultOptions {
   /** Tests have no built worker file to start threads from, and seal on their own thread. */
-  readonly makeSealer: (threads: number) => Sealer & { close(): Promise<void> };
+  readonly makeSealer: (threads: number) => Sealer & ParityCoder & { close(): Promise<void> };
   readonly makeHasher: (threads: number) => PasswordHasher & { close(): Promise<void> };
   /** How long a holder of memory may wait for its client while others wait for memory, in milliseconds. */
   readonly idleGraceMs: number;
@@ -99,10 +106,9 @@ export async function openVault(
   }));
   const buckets = await BucketSet.open(configured, bucketDirectory, log);
   const sealer = makeSealer(config.SEAL_THREADS);
-  const budget = new Budget(config.MEMORY_BUDGET, {
-    maxWaiters: MAX_MEMORY_WAITERS,
-    idleGraceMs,
-  });
+  const waiting = { maxWaiters: MAX_MEMORY_WAITERS, idleGraceMs };
+  const parityBytes = Math.floor(config.MEMORY_BUDGET * PARITY_PART);
+  const budget = new Budget(config.MEMORY_BUDGET - parityBytes, waiting);
   const hasher = makeHasher(config.ARGON2_CONCURRENCY);
   const argon = new ArgonRuns(
     hasher,
@@ -123,7 +129,16 @@ export async function openVault(
     minLength: config.MIN_PASSWORD_LENGTH,
     pepper: config.PEPPER ?? null,
   });
-  const gathering = { buckets, chunkMap, sealer, budget, log };
+  const gathering = {
+    buckets,
+    chunkMap,
+    sealer,
+    budget,
+    parityBudget: new Budget(parityBytes, waiting),
+    rebuildBudget: new Budget(REBUILD_BYTES, waiting),
+    damage: new DamageRows(database),
+    log,
+  };
   const files = new Files({ store: fileRows, passwords, audit });
   const links = new Links({
     files,
@@ -158,6 +173,7 @@ export async function openVault(
     manifests,
     uploadTtlSeconds: config.UPLOAD_TTL_HOURS * 3600,
     maxUploadBytes: config.MAX_UPLOAD_SIZE,
+    profile: async () => profileOf(config.PARITY, (await buckets.candidates()).length),
     defaultChunkBytes: config.CHUNK_SIZE,
     termLimits: { maxExpiresInSeconds: config.MAX_EXPIRES_IN_SECONDS },
     isOpenToAll: config.UPLOADS === "open",

@@ -27,13 +27,30 @@ describe("the configuration", () => {
     expect(Object.isFrozen(config)).toBe(true);
   });
 
+  test.each([
+    ["4+2", { dataChunks: 4, parityChunks: 2 }],
+    ["none", "none"],
+  ])("reads PARITY=%s", (PARITY, expected) => {
+    expect(readConfig({ PARITY }).PARITY).toEqual(expected);
+  });
+
+  test.each(["0+2", "4+0", "4", "4+2+1", "k+m"])("refuses PARITY=%s", PARITY => {
+    expect(problems({ PARITY })).toEqual([expect.stringContaining("PARITY: must be `none` or like `4+2`")]);
+  });
+
+  test("refuses stripes that are wider than there are buckets", () => {
+    expect(problems({ PARITY: "5+2" })).toEqual([
+      "PARITY: a stripe of 7 chunks needs as many buckets, there are 6",
+    ]);
+  });
+
   test("names every problem at once, by variable", () => {
     const all = problems({
       PORT: "99999",
       CHUNK_SIZE: "1KB",
       UPLOADS: "closed",
       DATABASE_URL: "mysql://x",
-      PARITY: "4+2",
+      PARITY: "4-2",
     });
     expect(all.map(problem => problem.split(":")[0]).sort()).toEqual(
       ["CHUNK_SIZE", "DATABASE_URL", "PARITY", "PORT", "UPLOADS"].sort(),

@@ -3,23 +3,28 @@
  * offset follows the contiguous prefix that is durable, in batches. Whatever ends the stream, what came before it is
  * kept: the rest that makes no whole chunk becomes the tail.
  *
- *     source → [ chunk buffer ] → seal → scatter ─┐
- *                     │           seal → scatter ─┼→ commit (chunks, offset)
- *                     └─ at the end: tail ────────┘
+ *     source → [ chunk buffer ] → seal ──→ scatter ─┐
+ *                     │             └→ parity → scatter ─┼→ commit (stripes, offset)
+ *                     └─ at the end: tail ───────────────┘
+ *
+ * The last data chunk of a stripe is committed together with the stripe's parity, so that a stripe below the offset is
+ * complete, or the one that stands open.
  */
 import { release } from "../format/bytes.js";
 import { resumeMessage } from "../format/floe.js";
-import type { FloeMessage } from "../format/floe.js";
 import { bodyAad, bodyKey } from "../format/keys.js";
 import { plainBytesPerChunk, segmentsPerChunk } from "../format/layout.js";
 import type { Budget, Share } from "./budget.js";
-import type { BucketSet } from "./bucket-set.js";
 import { Commits } from "./commits.js";
 import { VaultError } from "./errors.js";
-import type { Tail, Upload } from "./model.js";
+import type { ChunkRecord, Tail, Upload } from "./model.js";
+import { nextUnlessAborted } from "./next-unless-aborted.js";
 import type { Random } from "./placement.js";
-import type { ChunkMap, Sealer } from "./ports.js";
+import type { ChunkMap } from "./ports.js";
+import type { SealedChunk } from "./sealing.js";
 import { Scatter } from "./scatter.js";
+import type { PlainChunk, StripesDeps } from "./stripes.js";
+import { Stripes } from "./stripes.js";
 import { loadTail, storeTail } from "./tail.js";
 
 /** Bytes of one upload that may be on their way to the buckets at once, and how many chunks at most. */
@@ -31,10 +36,8 @@ const SCARCE = 3 / 4;
 /** Memory of a chunk that took longer to store than this is not used again. */
 const RECYCLE_WITHIN_MS = 5_000;
 
-export interface AppendDeps {
-  readonly buckets: BucketSet;
+export interface AppendDeps extends StripesDeps {
   readonly chunkMap: ChunkMap;
-  readonly sealer: Sealer;
   readonly budget: Budget;
   readonly random: Random;
   readonly uploadTtlSeconds: number;
@@ -62,17 +65,20 @@ export interface AppendRequest {
 
 /** Appends and returns the offset that is durable afterwards. Throws what ended the source, after keeping what came. */
 export async function append(deps: AppendDeps, request: AppendRequest): Promise<number> {
-  const writer = new Writer(deps, request);
-  await writer.open();
-  return writer.run();
+  const { id, parity } = request.upload;
+  const openStripe = Math.floor(firstChunkOf(request.upload) / parity.dataChunks);
+  const [tail, earlier] = await Promise.all([
+    loadTail(deps, request.upload, request.dek),
+    deps.chunkMap.chunks(id, openStripe, openStripe),
+  ]);
+  return new Writer(deps, request, earlier).run(tail);
 }
 
 class Writer {
   readonly #upload: Upload;
   readonly #chunkPlainBytes: number;
-  readonly #message: FloeMessage;
+  readonly #stripes: Stripes;
   readonly #scatter: Scatter;
-
   readonly #commits: Commits;
 
   /** Bytes taken into buffers, durable or not. */
@@ -86,21 +92,22 @@ class Writer {
   readonly #stop = new AbortController();
   #failure: unknown;
 
+  /** `earlier`: the rows of the stripe that stands open. */
   constructor(
     private readonly deps: AppendDeps,
     private readonly request: AppendRequest,
+    earlier: readonly ChunkRecord[],
   ) {
     const { upload, dek } = request;
     this.#upload = upload;
     this.#chunkPlainBytes = plainBytesPerChunk(upload.layout);
-    this.#message = resumeMessage(bodyKey(dek), bodyAad(upload.id), upload.floeHeader);
-    const firstChunkIndex = (upload.offset - tailBytes(upload)) / this.#chunkPlainBytes;
-    if (!Number.isInteger(firstChunkIndex)) {
-      throw new VaultError("INTERNAL", `upload ${upload.id}: offset and tail do not meet at a chunk border`);
-    }
+    const firstChunkIndex = firstChunkOf(upload);
     this.#nextToSeal = firstChunkIndex;
-    this.#received = firstChunkIndex * this.#chunkPlainBytes; // the tail comes first, in open()
-    this.#scatter = new Scatter(deps.buckets, deps.chunkMap, upload, firstChunkIndex, deps.random);
+    this.#received = firstChunkIndex * this.#chunkPlainBytes; // the tail comes first, in run()
+    const message = resumeMessage(bodyKey(dek), bodyAad(upload.id), upload.floeHeader);
+    this.#stripes = new Stripes(deps, upload, message, earlier);
+    const from = { firstChunkIndex, earlier };
+    this.#scatter = new Scatter(deps.buckets, deps.chunkMap, upload, from, deps.random);
     this.#commits = new Commits({
       chunkMap: deps.chunkMap,
       upload,
@@ -112,17 +119,11 @@ class Writer {
     });
   }
 
-  async open(): Promise<void> {
-    const [tail] = await Promise.all([
-      loadTail(this.deps, this.#upload, this.request.dek),
-      this.#scatter.open(),
-    ]);
-    await this.#fill(tail);
-  }
-
-  async run(): Promise<number> {
+  /** `tail`: the bytes that come before those of the source. */
+  async run(tail: Uint8Array): Promise<number> {
     let ending: unknown;
     try {
+      await this.#fill(tail);
       await this.#consume();
       this.request.verify?.();
     } catch (error) {
@@ -135,6 +136,7 @@ class Writer {
       ending ??= error;
     } finally {
       this.#share?.release();
+      this.#stripes.release();
     }
     if (ending !== undefined) throw ending;
     return this.#commits.offset;
@@ -230,16 +232,34 @@ class Writer {
   async #store(chunkIndex: number, plain: Uint8Array, isLast: boolean): Promise<void> {
     const plainBytes = plain.length; // read before the sealer takes the buffer
     const position = chunkIndex * segmentsPerChunk(this.#upload.layout);
-    const { bytes, digest } = await this.deps.sealer.seal(this.#message, position, plain, isLast);
+    const chunk = { chunkIndex, position, plain, isLast };
+    const sealing = this.#stripes.seal(chunk);
+    const data = sealing.then(sealed => this.#put(chunkIndex, this.#stripes.shardOf(chunkIndex), sealed));
+    this.#stripes.storing(chunkIndex, data);
+    const parity = this.#stripes.isClosing(chunk) ? this.#storeParity(chunk) : [];
+    await Promise.allSettled([data, parity]); // one may have failed, but the memory of both is in use until then
+    this.#commits.add(chunkIndex, { records: [await data, ...(await parity)], plainBytes });
+  }
+
+  async #storeParity(last: PlainChunk): Promise<ChunkRecord[]> {
+    const { dataChunks } = this.#upload.parity;
+    const parity = await this.#stripes.close(last);
+    const records = await Promise.all(
+      parity.map((sealed, j) => this.#put(last.chunkIndex, dataChunks + j, sealed)),
+    );
+    this.#stripes.closed(last.chunkIndex);
+    return records;
+  }
+
+  /** Stores one chunk of the stripe that `chunkIndex` is of. */
+  async #put(chunkIndex: number, shard: number, { bytes, digest }: SealedChunk): Promise<ChunkRecord> {
+    const stripe = this.#stripes.stripeOf(chunkIndex);
     const storedBytes = bytes.length;
     const began = performance.now();
-    const ref = await this.#scatter.store(chunkIndex, bytes);
+    const ref = await this.#scatter.store({ stripe, shard }, bytes);
     // An attempt that was given up at its deadline may still be reading these bytes; no deadline is this short.
     if (performance.now() - began < RECYCLE_WITHIN_MS) this.deps.sealer.recycle(bytes);
-    const { dataChunks } = this.#upload.parity;
-    const stripe = Math.floor(chunkIndex / dataChunks);
-    const record = { ...ref, stripe, shard: chunkIndex % dataChunks, storedBytes, digest };
-    this.#commits.add(chunkIndex, { record, plainBytes });
+    return { ...ref, stripe, shard, storedBytes, digest };
   }
 
   #fail(error: unknown): void {
@@ -276,21 +296,11 @@ class Writer {
   }
 }
 
-function tailBytes(upload: Upload): number {
-  return upload.tail?.plainBytes ?? 0;
-}
-
-/** The iterator's next, or the signal's reason. (Promise.race would keep every piece alive until the signal fires.) */
-function nextUnlessAborted<T>(iterator: AsyncIterator<T>, signal: AbortSignal): Promise<IteratorResult<T>> {
-  const { promise, resolve, reject } = Promise.withResolvers<IteratorResult<T>>();
-  if (signal.aborted) return Promise.reject(signal.reason);
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  iterator
-    .next()
-    .then(resolve, reject)
-    .finally(() => signal.removeEventListener("abort", onAbort));
-  return promise;
+/** The chunk that the tail begins, or the next bytes where there is none. Throws INTERNAL for a tail in the wrong place. */
+function firstChunkOf({ id, offset, tail, layout }: Upload): number {
+  const index = (offset - (tail?.plainBytes ?? 0)) / plainBytesPerChunk(layout);
+  if (Number.isInteger(index)) return index;
+  throw new VaultError("INTERNAL", `upload ${id}: offset and tail do not meet at a chunk border`);
 }
 
 function tooSlowForMemory(): VaultError {

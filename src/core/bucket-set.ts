@@ -3,6 +3,7 @@
  * ago. One instance a process.
  */
 import { BucketError, VaultError } from "./errors.js";
+import { Latencies } from "./latencies.js";
 import type { BucketId, BucketRecord } from "./model.js";
 import type { Bucket, BucketDirectory, Log } from "./ports.js";
 
@@ -17,6 +18,8 @@ export class BucketSet {
   #records: readonly BucketRecord[];
   #readAt = performance.now();
   readonly #suspectUntil = new Map<BucketId, number>();
+  /** Of reads. */
+  readonly latencies = new Latencies();
 
   private constructor(
     private readonly directory: BucketDirectory,

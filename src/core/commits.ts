@@ -13,7 +13,8 @@ const COMMIT_DELAY_MS = 200;
 
 /** A chunk whose object is stored but which no row names yet. */
 export interface StoredChunk {
-  readonly record: ChunkRecord;
+  /** Its own and, where it completes its stripe, those of the parity: a stripe is never committed without. */
+  readonly records: readonly ChunkRecord[];
   readonly plainBytes: number;
 }
 
@@ -86,7 +87,7 @@ export class Commits {
       lease: upload.lease,
       fromOffset: this.#offset,
       toOffset,
-      chunks: batch.map(({ record }) => record),
+      chunks: batch.flatMap(({ records }) => records),
       tail,
       length: end?.length ?? null,
       ttlSeconds,

@@ -2,23 +2,89 @@
  * Deciding which buckets get the chunks of a stripe: at random, by weight, all different. Pure but for the random
  * numbers it is given, so that a test can replay any decision.
  */
+import { VaultError } from "./errors.js";
 import type { BucketId, BucketRecord, ParityProfile } from "./model.js";
 
 /** A number in [0, 1). */
 export type Random = () => number;
 
-/** Default data chunks of a stripe by the number of buckets (design §3, Parity); more buckets than listed use the last. */
-const DATA_CHUNKS_BY_BUCKETS = [1, 1, 1, 2, 3, 4];
+/** By the number of buckets, from 1 (design §3, Parity); more buckets than listed use the last. */
+const DEFAULT_PROFILES: readonly ParityProfile[] = [
+  { dataChunks: 1, parityChunks: 0 },
+  { dataChunks: 1, parityChunks: 1 },
+  { dataChunks: 1, parityChunks: 2 },
+  { dataChunks: 2, parityChunks: 2 },
+  { dataChunks: 3, parityChunks: 2 },
+  { dataChunks: 4, parityChunks: 2 },
+];
+
+/** The profile that files get by default where there are this many buckets to write to. Throws STORAGE_UNAVAILABLE for none. */
+export function profileFor(bucketCount: number): ParityProfile {
+  const profile = DEFAULT_PROFILES[Math.min(bucketCount, DEFAULT_PROFILES.length) - 1];
+  if (!profile) throw new VaultError("STORAGE_UNAVAILABLE", "no bucket takes new chunks");
+  return profile;
+}
+
+/** The profile by the setting PARITY, where there is one. `none` keeps the stripes that parity would have. */
+export function profileOf(setting: ParityProfile | "none" | undefined, bucketCount: number): ParityProfile {
+  if (setting === "none") return { ...profileFor(bucketCount), parityChunks: 0 };
+  return setting ?? profileFor(bucketCount);
+}
+
+/** Chunks of one stripe that one bucket may hold when there are too few buckets: what its loss may cost. */
+function mostPerBucket({ parityChunks }: ParityProfile): number {
+  return Math.max(1, parityChunks);
+}
+
+/** Whether so many buckets can hold a stripe at all. */
+export function canHold(profile: ParityProfile, bucketCount: number): boolean {
+  if (profile.parityChunks === 0) return bucketCount > 0;
+  return bucketCount * mostPerBucket(profile) >= profile.dataChunks + profile.parityChunks;
+}
+
+/** Where the chunks of one stripe lie, or are about to. */
+export interface StripePlaces {
+  readonly profile: ParityProfile;
+  /** One entry for each chunk. */
+  readonly bucketIds: readonly BucketId[];
+}
 
 /**
- * The profile new files get. Parity itself is not built yet, so stripes are k + 0 with the k that the default profile
- * for this many buckets will have: the chunk map of today's files keeps its shape when parity arrives.
+ * Draws the bucket of one more chunk of a stripe, by weight; undefined where there is none. In this order:
+ *
+ * 1. one that holds no chunk of the stripe, in a failure domain that holds fewer than m of them: any m buckets, and any
+ *    one domain, may vanish
+ * 2. one that holds no chunk of the stripe, in any domain
+ * 3. one that holds the fewest, and fewer than m (any number, where there is no parity to lose): any one bucket may
+ *    vanish still, and repair spreads the stripe out once there are buckets again
+ * 4. one of `suspects`, which failed a moment ago: waiting for them chunk by chunk would stop the upload
  */
-export function profileFor(bucketCount: number): ParityProfile {
-  const index = Math.min(bucketCount, DATA_CHUNKS_BY_BUCKETS.length) - 1;
-  const dataChunks = DATA_CHUNKS_BY_BUCKETS[index];
-  if (dataChunks === undefined) throw new RangeError(`no profile for ${bucketCount} buckets`);
-  return { dataChunks, parityChunks: 0 };
+export function choose(
+  candidates: readonly BucketRecord[],
+  { profile, bucketIds }: StripePlaces,
+  suspects: ReadonlySet<BucketId>,
+  random: Random,
+): BucketId | undefined {
+  const most = mostPerBucket(profile);
+  const holding = new Set(bucketIds);
+  const held = (id: BucketId) => bucketIds.filter(one => one === id).length;
+  const heldIn = (domain: string | null) =>
+    candidates.filter(one => one.domain === domain).reduce((sum, { id }) => sum + held(id), 0);
+  const oneOf = (some: readonly BucketRecord[]) => place(some, 1, new Set(), new Set(), random)[0];
+
+  const trusted = candidates.filter(({ id }) => !suspects.has(id));
+  const free = trusted.filter(({ id }) => !holding.has(id));
+  const spread = free.filter(({ domain }) => domain === null || heldIn(domain) < most);
+  const mayHoldMore = trusted.filter(
+    ({ id }) => holding.has(id) && (profile.parityChunks === 0 || held(id) < most),
+  );
+  const fewest = Math.min(...mayHoldMore.map(({ id }) => held(id)));
+  return (
+    oneOf(spread) ??
+    oneOf(free) ??
+    oneOf(mayHoldMore.filter(({ id }) => held(id) === fewest)) ??
+    oneOf(candidates.filter(({ id }) => suspects.has(id) && !holding.has(id)))
+  );
 }
 
 /**

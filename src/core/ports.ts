@@ -5,7 +5,6 @@
  */
 import type { PasswordParams } from "../format/argon.js";
 import type { AuditEvent } from "./audit.js";
-import type { FloeMessage } from "../format/floe.js";
 import type { FileId } from "../format/id.js";
 import type { NewManifest } from "./manifest-ports.js";
 import type {
@@ -99,25 +98,6 @@ export interface BucketContents {
   readonly deadCount: number;
 }
 
-// ------------------------------------------------------------------ sealing
-
-/** A sealed chunk and its SHA-256. */
-export interface SealedChunk {
-  readonly bytes: Uint8Array;
-  readonly digest: Uint8Array;
-}
-
-/** `format/floe` off the event loop. Takes ownership of the buffers it is given (they are detached or used again). */
-export interface Sealer {
-  /** Memory of `bytes` to fill and give to {@link seal}; what is not written holds anything. */
-  buffer(bytes: number): Uint8Array;
-  seal(message: FloeMessage, position: number, plain: Uint8Array, isLast: boolean): Promise<SealedChunk>;
-  /** Rejects with a FormatError when `stored` is not authentic. */
-  open(message: FloeMessage, position: number, stored: Uint8Array, isLast: boolean): Promise<Uint8Array>;
-  /** Takes the memory of what it sealed or opened back, once nobody reads it any more. */
-  recycle(bytes: Uint8Array): void;
-}
-
 // ------------------------------------------------------------------ uploads
 
 /** The columns an upload begins with; the database adds times from its own clock. */
@@ -182,6 +162,15 @@ export interface ChunkMap {
   commit(commit: Commit): Promise<boolean>;
   /** Chunk rows in (stripe, shard) order, those of stripes `fromStripe` … `toStripe` inclusive. */
   chunks(fileId: FileId, fromStripe: number, toStripe: number): Promise<readonly ChunkRecord[]>;
+}
+
+/** Chunks that were found missing or corrupt: what repair works on. */
+export interface DamageReports {
+  /**
+   * Notes what became of a chunk's object, unless the row names another by now, and that its file is degraded.
+   * Idempotent.
+   */
+  report(fileId: FileId, chunk: ChunkRecord, state: "missing" | "corrupt"): Promise<void>;
 }
 
 /** What makes a file of a complete upload. */

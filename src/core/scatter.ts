@@ -6,9 +6,9 @@
 import { randomBytes } from "node:crypto";
 import type { BucketSet } from "./bucket-set.js";
 import { BucketError, VaultError } from "./errors.js";
-import type { BucketId, ObjectKey, ObjectRef, Upload } from "./model.js";
+import type { BucketId, BucketRecord, ChunkRecord, ObjectKey, ObjectRef, Upload } from "./model.js";
 import type { Random } from "./placement.js";
-import { place } from "./placement.js";
+import { choose, place } from "./placement.js";
 import type { ChunkMap } from "./ports.js";
 
 /** How many objects one reservation names at most: bounds what a crash leaves for the sweep. */
@@ -20,48 +20,48 @@ export function newObjectKey(): ObjectKey {
   return randomBytes(16).toString("hex");
 }
 
+/** One chunk's place in the file. */
+export interface Slot {
+  readonly stripe: number;
+  readonly shard: number;
+}
+
 /** One writer's scattering of one upload. */
 export class Scatter {
-  /** Buckets used or reserved, by stripe; entries of stripes long past are dropped. */
-  readonly #taken = new Map<number, Set<BucketId>>();
-  readonly #reserved = new Map<number, ObjectRef>();
+  /** Buckets that hold or are to hold a chunk, by stripe, one entry a chunk; stripes long past are dropped. */
+  readonly #places = new Map<number, BucketId[]>();
+  readonly #reserved = new Map<string, ObjectRef>();
   #nextToReserve: number;
   #reserveCount: number;
   #reserving: Promise<void> = Promise.resolve();
 
+  /** `earlier`: the rows of the stripe that stands open, so that a resumed upload keeps its chunks apart. */
   constructor(
     private readonly buckets: BucketSet,
     private readonly chunkMap: ChunkMap,
     private readonly upload: Upload,
-    firstChunkIndex: number,
+    { firstChunkIndex, earlier }: { firstChunkIndex: number; earlier: readonly ChunkRecord[] },
     private readonly random: Random,
   ) {
     this.#nextToReserve = firstChunkIndex;
     this.#reserveCount = 1; // doubles: a small file reserves one object, a large one few times
-  }
-
-  /**
-   * Learns which buckets hold the chunks of the stripe that is open already, so that a resumed upload keeps them
-   * different. To be called once, before {@link store}.
-   */
-  async open(): Promise<void> {
-    const stripe = this.#stripeOf(this.#nextToReserve);
-    const chunks = await this.chunkMap.chunks(this.upload.id, stripe, stripe);
-    for (const chunk of chunks) this.#takenOf(stripe).add(chunk.bucketId);
+    for (const { stripe, bucketId } of earlier) this.#placesOf(stripe).push(bucketId);
   }
 
   /** Stores one sealed chunk somewhere and says where. Chunks may be stored in any order and at the same time. */
-  async store(chunkIndex: number, bytes: Uint8Array): Promise<ObjectRef> {
-    let ref = await this.#refFor(chunkIndex);
+  async store(slot: Slot, bytes: Uint8Array): Promise<ObjectRef> {
+    let ref = await this.#refFor(slot);
+    const failed = new Set<BucketId>();
     // Reserved a while ago, perhaps: a bucket that is drained meanwhile gets no more, however slow the client is.
-    if (!(await this.buckets.isCandidate(ref.bucketId))) ref = await this.#detour(chunkIndex, undefined, 0);
-    for (let detours = 0; ; detours++) {
+    if (!(await this.buckets.isCandidate(ref.bucketId)))
+      ref = await this.#detour(slot, ref, failed, undefined);
+    for (;;) {
       try {
         await this.buckets.port(ref.bucketId).put(ref.objectKey, bytes);
         return ref;
       } catch (error) {
         this.buckets.suspect(ref.bucketId, error);
-        ref = await this.#detour(chunkIndex, error, detours);
+        ref = await this.#detour(slot, ref, failed, error);
       }
     }
   }
@@ -73,7 +73,7 @@ export class Scatter {
       const [bucketId] = place(await this.buckets.candidates(), 1, tried, this.buckets.suspects, this.random);
       if (bucketId === undefined) throw noBucketLeft(undefined);
       const ref = { bucketId, objectKey: newObjectKey() };
-      await this.chunkMap.reserve(this.upload.id, this.upload.lease, [ref]);
+      await this.#reserve([ref]);
       try {
         await this.buckets.port(bucketId).put(ref.objectKey, bytes);
         return ref;
@@ -85,66 +85,91 @@ export class Scatter {
     }
   }
 
-  async #refFor(chunkIndex: number): Promise<ObjectRef> {
+  async #refFor(slot: Slot): Promise<ObjectRef> {
     for (;;) {
-      const ref = this.#reserved.get(chunkIndex);
+      const ref = this.#reserved.get(nameOf(slot));
       if (ref) {
-        this.#reserved.delete(chunkIndex);
+        this.#reserved.delete(nameOf(slot));
         return ref;
       }
       // One reservation at a time; whoever waits for it finds its own object in it or reserves the next.
       this.#reserving = this.#reserving.then(() =>
-        chunkIndex < this.#nextToReserve ? undefined : this.#reserveMore(),
+        this.#reserved.has(nameOf(slot)) ? undefined : this.#reserveFor(slot),
       );
       await this.#reserving;
     }
   }
 
-  async #reserveMore(): Promise<void> {
-    const candidates = await this.buckets.candidates();
-    const refs: [number, ObjectRef][] = [];
-    for (let i = 0; i < this.#reserveCount; i++) {
-      const chunkIndex = this.#nextToReserve + i;
-      const taken = this.#takenOf(this.#stripeOf(chunkIndex));
-      const [bucketId] = place(candidates, 1, taken, this.buckets.suspects, this.random);
-      if (bucketId === undefined) throw noBucketLeft(undefined);
-      taken.add(bucketId);
-      refs.push([chunkIndex, { bucketId, objectKey: newObjectKey() }]);
+  /** Places and reserves the next chunks, and the parity of each stripe that they complete. */
+  async #reserveFor(slot: Slot): Promise<void> {
+    const { dataChunks, parityChunks } = this.upload.parity;
+    const slots: Slot[] = [];
+    if (slot.shard >= dataChunks)
+      slots.push(slot); // of a last stripe, which nobody knew would be the last
+    else {
+      for (let i = 0; i < this.#reserveCount; i++) {
+        const next = this.#nextToReserve++;
+        const stripe = Math.floor(next / dataChunks);
+        slots.push({ stripe, shard: next % dataChunks });
+        if (next % dataChunks !== dataChunks - 1) continue;
+        for (let j = 0; j < parityChunks; j++) slots.push({ stripe, shard: dataChunks + j });
+      }
+      this.#reserveCount = Math.min(this.#reserveCount * 2, MAX_RESERVED);
     }
-    await this.chunkMap.reserve(
-      this.upload.id,
-      this.upload.lease,
-      refs.map(([, ref]) => ref),
-    );
-    for (const [chunkIndex, ref] of refs) this.#reserved.set(chunkIndex, ref);
-    this.#nextToReserve += refs.length;
-    this.#reserveCount = Math.min(this.#reserveCount * 2, MAX_RESERVED);
+    const candidates = await this.buckets.candidates();
+    const refs = slots.map(each => ({ each, ref: this.#place(candidates, each, undefined) }));
+    await this.#reserve(refs.map(({ ref }) => ref));
+    for (const { each, ref } of refs) this.#reserved.set(nameOf(each), ref);
   }
 
-  async #detour(chunkIndex: number, error: unknown, detours: number): Promise<ObjectRef> {
-    if (detours >= MAX_DETOURS) throw noBucketLeft(error);
-    const taken = this.#takenOf(this.#stripeOf(chunkIndex));
-    const [bucketId] = place(await this.buckets.candidates(), 1, taken, this.buckets.suspects, this.random);
-    if (bucketId === undefined) throw noBucketLeft(error);
-    taken.add(bucketId);
-    const ref = { bucketId, objectKey: newObjectKey() };
-    await this.chunkMap.reserve(this.upload.id, this.upload.lease, [ref]);
+  /** Another bucket and key for a chunk that its bucket did not take. */
+  async #detour(
+    slot: Slot,
+    { bucketId }: ObjectRef,
+    failed: Set<BucketId>,
+    error: unknown,
+  ): Promise<ObjectRef> {
+    failed.add(bucketId);
+    if (failed.size > MAX_DETOURS) throw noBucketLeft(error);
+    const places = this.#placesOf(slot.stripe);
+    places.splice(places.indexOf(bucketId), 1);
+    const candidates = await this.buckets.candidates();
+    const ref = this.#place(
+      candidates.filter(({ id }) => !failed.has(id)),
+      slot,
+      error,
+    );
+    await this.#reserve([ref]);
     return ref;
   }
 
-  #stripeOf(chunkIndex: number): number {
-    return Math.floor(chunkIndex / this.upload.parity.dataChunks);
+  /** `cause`: what kept the chunk from the bucket before. */
+  #place(candidates: readonly BucketRecord[], { stripe }: Slot, cause: unknown): ObjectRef {
+    const bucketIds = this.#placesOf(stripe);
+    const places = { profile: this.upload.parity, bucketIds };
+    const bucketId = choose(candidates, places, this.buckets.suspects, this.random);
+    if (bucketId === undefined) throw noBucketLeft(cause);
+    bucketIds.push(bucketId);
+    return { bucketId, objectKey: newObjectKey() };
   }
 
-  #takenOf(stripe: number): Set<BucketId> {
-    const known = this.#taken.get(stripe);
-    if (known) return known;
-    const taken = new Set<BucketId>();
-    this.#taken.set(stripe, taken);
-    const oldest = stripe - 2 * MAX_RESERVED; // further back than any chunk still under way
-    this.#taken.delete(oldest);
-    return taken;
+  #reserve(refs: readonly ObjectRef[]): Promise<void> {
+    return this.chunkMap.reserve(this.upload.id, this.upload.lease, refs);
   }
+
+  #placesOf(stripe: number): BucketId[] {
+    const known = this.#places.get(stripe);
+    if (known) return known;
+    const places: BucketId[] = [];
+    this.#places.set(stripe, places);
+    const oldest = stripe - 2 * MAX_RESERVED; // further back than any chunk still under way
+    this.#places.delete(oldest);
+    return places;
+  }
+}
+
+function nameOf({ stripe, shard }: Slot): string {
+  return `${stripe}/${shard}`;
 }
 
 /** The cause decides: no room is another thing for the caller than no answer. */

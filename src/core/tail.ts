@@ -4,7 +4,7 @@ import { tailAad, tailKey } from "../format/keys.js";
 import type { BucketSet } from "./bucket-set.js";
 import { VaultError } from "./errors.js";
 import type { Tail, Upload } from "./model.js";
-import type { Sealer } from "./ports.js";
+import type { Sealer } from "./sealing.js";
 import type { Scatter } from "./scatter.js";
 
 /** Seals `plain`, which starts at the plain offset `start`, and stores it. A fresh header each time: never the same nonce. */

@@ -24,9 +24,8 @@ import { VaultError } from "./errors.js";
 import type { GatherDeps } from "./gather.js";
 import { gather } from "./gather.js";
 import type { Manifests } from "./manifests.js";
-import type { Caller, StoredFile, Upload } from "./model.js";
+import type { Caller, ParityProfile, StoredFile, Upload } from "./model.js";
 import type { Passwords } from "./passwords.js";
-import { profileFor } from "./placement.js";
 import type {
   AttemptLimiter,
   ChunkMap,
@@ -55,6 +54,8 @@ interface UploadsDeps extends AppendDeps, GatherDeps {
   readonly audit: Auditor;
   readonly clock: Clock;
   readonly manifests: Manifests;
+  /** What new files get. */
+  readonly profile: () => Promise<ParityProfile>;
   readonly defaultChunkBytes: number;
   readonly termLimits: TermLimits;
   /** False: only callers with the role `uploader` or `admin` may begin an upload. */
@@ -260,7 +261,7 @@ export class Uploads {
         tokenId: token.id,
         length: input.length,
         layout,
-        parity: profileFor(this.deps.buckets.count),
+        parity: await this.deps.profile(),
         floeHeader: header,
         meta: sealMeta(dek, id, { name: input.name, mediaType: input.mediaType, sha256: null }),
         facts: token.sealFacts(id, { ...NO_FACTS, ...input.facts }),

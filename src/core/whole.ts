@@ -42,19 +42,26 @@ export async function fileOf(
   return { id, parity, plainBytes, meta, core, seal: sealOf(dek, core), hash: hashOf(core) };
 }
 
-/** The root over the digests of all data chunks, in order. */
+/** The root over the digests of all data chunks, in order. Throws INTERNAL unless every chunk and all parity has its row. */
 async function rootOf(chunkMap: ChunkMap, { id, layout, parity, offset }: Upload): Promise<Uint8Array> {
   const count = chunkCount(layout, offset);
   const stripes = Math.ceil(count / parity.dataChunks);
   const hasher = new RootHasher();
   let seen = 0;
+  let seenParity = 0;
   for (let from = 0; from < stripes; from += STRIPES_PER_PAGE) {
     for (const row of await chunkMap.chunks(id, from, from + STRIPES_PER_PAGE - 1)) {
-      if (row.shard >= parity.dataChunks) continue;
+      if (row.shard >= parity.dataChunks) {
+        seenParity++;
+        continue;
+      }
       hasher.add(row.digest);
       seen++;
     }
   }
+  const parityCount = stripes * parity.parityChunks;
+  if (seenParity !== parityCount)
+    throw new VaultError("INTERNAL", `upload ${id}: ${seenParity} parity rows, ${parityCount} expected`);
   if (seen !== count) throw new VaultError("INTERNAL", `upload ${id}: ${seen} chunk rows, ${count} expected`);
   return hasher.root();
 }

@@ -29,7 +29,8 @@ export function allocate(length: number): Uint8Array<ArrayBuffer> {
  */
 export function release(bytes: Uint8Array): void {
   const { buffer, byteLength } = bytes;
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
+  if (!(buffer instanceof ArrayBuffer) || buffer.detached) return; // freed already
+  if (buffer.byteLength === byteLength) buffer.transfer(0);
 }
 
 export function u8(value: number): Uint8Array {

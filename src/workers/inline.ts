@@ -1,11 +1,15 @@
-/** The Sealer on the calling thread: for chunks so small that a trip to a worker costs more than the work. */
-import type { SealedChunk, Sealer } from "../core/ports.js";
-import { release } from "../format/bytes.js";
+/** Sealer and ParityCoder on the calling thread: for chunks so small that a trip to a worker costs more than the work. */
+import type { ParityCoder, ParitySum, SealedChunk, Sealer } from "../core/sealing.js";
+import { allocate, release } from "../format/bytes.js";
 import { digestOf } from "../format/core.js";
 import type { FloeMessage } from "../format/floe.js";
 import { openSegments, sealSegments } from "../format/floe.js";
+import type { ParityProfile } from "../format/parity/code.js";
+import { accumulate } from "../format/parity/encode.js";
+import type { Columns, StripeRead } from "../format/parity/rebuild.js";
+import { rebuild } from "../format/parity/rebuild.js";
 
-export class InlineSealer implements Sealer {
+export class InlineSealer implements Sealer, ParityCoder {
   buffer(bytes: number): Uint8Array<ArrayBuffer> {
     return new Uint8Array(bytes);
   }
@@ -15,8 +19,10 @@ export class InlineSealer implements Sealer {
     position: number,
     plain: Uint8Array,
     isLast: boolean,
+    into?: { readonly sum: ParitySum; readonly shard: number },
   ): Promise<SealedChunk> {
     const bytes = sealSegments(message, position, plain, isLast);
+    if (into) addTo(into.sum, into.shard, bytes);
     return { bytes, digest: digestOf(bytes) };
   }
 
@@ -34,4 +40,31 @@ export class InlineSealer implements Sealer {
   recycle(bytes: Uint8Array): void {
     release(bytes);
   }
+
+  begin(profile: ParityProfile, bytes: number): ParitySum {
+    const chunks = Array.from({ length: profile.parityChunks }, () => allocate(bytes));
+    return { profile, chunks, isEmpty: true };
+  }
+
+  async add(sum: ParitySum, shard: number, stored: Uint8Array): Promise<void> {
+    addTo(sum, shard, stored);
+  }
+
+  async end({ chunks }: ParitySum): Promise<readonly SealedChunk[]> {
+    return chunks.map(bytes => ({ bytes, digest: digestOf(bytes) }));
+  }
+
+  async rebuild(
+    read: StripeRead,
+    missing: readonly number[],
+    columns?: Columns,
+  ): Promise<readonly Uint8Array[]> {
+    return rebuild(read, missing, columns);
+  }
+}
+
+function addTo(sum: ParitySum, shard: number, data: Uint8Array): void {
+  if (sum.isEmpty) for (const chunk of sum.chunks) chunk.fill(0);
+  sum.isEmpty = false;
+  accumulate(sum.profile, shard, data, sum.chunks);
 }

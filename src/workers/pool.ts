@@ -1,20 +1,22 @@
-/** The Sealer on a pool of threads, so that AES and SHA-256 never hold up the event loop. */
+/** Sealer and ParityCoder on a pool of threads, so that AES, SHA-256 and parity never hold up the event loop. */
 import { Piscina } from "piscina";
-import type { SealedChunk, Sealer } from "../core/ports.js";
+import type { ParityCoder, ParitySum, SealedChunk, Sealer } from "../core/sealing.js";
 import { FormatError } from "../format/errors.js";
 import type { FloeMessage } from "../format/floe.js";
 import { openSegments } from "../format/floe.js";
 import { storedBytes } from "../format/layout.js";
+import type { ParityProfile } from "../format/parity/code.js";
+import type { Columns, StripeRead } from "../format/parity/rebuild.js";
 import { Buffers } from "./buffers.js";
 import { InlineSealer } from "./inline.js";
-import type { SealAnswer, SealTask } from "./seal-worker.js";
+import type { Done, SumTask, Task, TaskAnswer } from "./seal-worker.js";
 
 /** Below this many bytes the trip to a thread and back (about 50 µs) costs more than sealing here (under 40 µs). */
-const SEAL_INLINE_BYTES = 64 * 1024;
+const INLINE_BYTES = 64 * 1024;
 /** Up to this many bytes, which take under a millisecond, chunks are opened here: a thread would cost two trips of them. */
 const OPEN_INLINE_BYTES = 1024 * 1024;
 
-export class SealerPool implements Sealer {
+export class SealerPool implements Sealer, ParityCoder {
   readonly #pool: Piscina;
   readonly #inline = new InlineSealer();
   readonly #buffers = new Buffers();
@@ -37,15 +39,20 @@ export class SealerPool implements Sealer {
     position: number,
     plain: Uint8Array,
     isLast: boolean,
+    into?: { readonly sum: ParitySum; readonly shard: number },
   ): Promise<SealedChunk> {
-    if (plain.length < SEAL_INLINE_BYTES) return this.#inline.seal(message, position, plain, isLast);
+    if (plain.length < INLINE_BYTES) return this.#inline.seal(message, position, plain, isLast, into);
     const { segmentBytes } = message.params;
-    const into = this.#buffers.take(storedBytes({ chunkBytes: segmentBytes, segmentBytes }, plain.length));
-    const { bytes, digest } = await this.#run(
-      { verb: "seal", message, position, plain: owned(plain), isLast, into },
-      [into],
-    );
-    return { bytes, digest };
+    const memory = this.#buffers.take(storedBytes({ chunkBytes: segmentBytes, segmentBytes }, plain.length));
+    const sum = into ? sumTask(into.sum, into.shard) : null;
+    const segments = { message, position, isLast, plain: owned(plain) };
+    const done = await this.#run({ verb: "seal", ...segments, into: memory, sum }, [
+      segments.plain.buffer,
+      memory,
+      ...buffersOf(sum?.chunks ?? []),
+    ]);
+    if (into) moved(into.sum, done);
+    return sealedChunks(done)[0] as SealedChunk; // one chunk in, one chunk out
   }
 
   async open(
@@ -59,25 +66,76 @@ export class SealerPool implements Sealer {
       this.recycle(stored);
       return opened;
     }
-    const { bytes } = await this.#run({ verb: "open", message, position, stored: owned(stored), isLast }, []);
-    return bytes;
+    const task = { verb: "open", message, position, stored: owned(stored), isLast } as const;
+    const { chunks } = await this.#run(task, [task.stored.buffer]);
+    return chunks[0] as Uint8Array; // one chunk in, one chunk out
   }
 
   recycle({ buffer, byteLength }: Uint8Array): void {
     if (buffer.byteLength === byteLength) this.#buffers.give(buffer); // else it is a part of what others may hold
   }
 
+  begin(profile: ParityProfile, bytes: number): ParitySum {
+    const chunks = Array.from({ length: profile.parityChunks }, () => this.buffer(bytes));
+    return { profile, chunks, isEmpty: true };
+  }
+
+  async add(sum: ParitySum, shard: number, stored: Uint8Array): Promise<void> {
+    if (stored.length < INLINE_BYTES) return this.#inline.add(sum, shard, stored);
+    const task = { verb: "add", stored: owned(stored), sum: sumTask(sum, shard) } as const;
+    moved(sum, await this.#run(task, [task.stored.buffer, ...buffersOf(task.sum.chunks)]));
+  }
+
+  async end(sum: ParitySum): Promise<readonly SealedChunk[]> {
+    if (totalBytes(sum.chunks) < INLINE_BYTES) return this.#inline.end(sum);
+    const chunks = sum.chunks.map(owned);
+    return sealedChunks(await this.#run({ verb: "digest", chunks }, buffersOf(chunks)));
+  }
+
+  async rebuild(
+    read: StripeRead,
+    missing: readonly number[],
+    columns?: Columns,
+  ): Promise<readonly Uint8Array[]> {
+    const bytes = totalBytes([...read.present.values()]);
+    if (bytes < INLINE_BYTES) return this.#inline.rebuild(read, missing, columns);
+    const present = new Map([...read.present].map(([shard, stored]) => [shard, owned(stored)]));
+    const task = { verb: "rebuild", read: { ...read, present }, missing, columns } as const;
+    return (await this.#run(task, buffersOf([...present.values()]))).chunks;
+  }
+
   async close(): Promise<void> {
     await this.#pool.close();
   }
 
-  async #run(task: SealTask, memory: ArrayBuffer[]): Promise<Exclude<SealAnswer, { formatError: string }>> {
-    const own = task.verb === "seal" ? task.plain : task.stored;
-    const answer: SealAnswer = await this.#pool.run(task, { transferList: [own.buffer, ...memory] });
+  async #run(task: Task, transferList: ArrayBuffer[]): Promise<Done> {
+    const answer: TaskAnswer = await this.#pool.run(task, { transferList });
     if ("formatError" in answer) throw new FormatError(answer.formatError);
-    if (task.verb === "seal") this.#buffers.give(answer.used);
+    for (const buffer of answer.used) this.#buffers.give(buffer);
     return answer;
   }
+}
+
+function sumTask({ profile, chunks, isEmpty }: ParitySum, shard: number): SumTask {
+  return { profile, shard, chunks: chunks.map(owned), isEmpty };
+}
+
+/** The sum as it came back. */
+function moved(sum: ParitySum, { sum: chunks }: Done): void {
+  sum.chunks = chunks;
+  sum.isEmpty = false;
+}
+
+function sealedChunks({ chunks, digests }: Done): SealedChunk[] {
+  return chunks.map((bytes, at) => ({ bytes, digest: digests[at] as Uint8Array })); // as many digests as chunks
+}
+
+function totalBytes(chunks: readonly Uint8Array[]): number {
+  return chunks.reduce((sum, { length }) => sum + length, 0);
+}
+
+function buffersOf(chunks: readonly Uint8Array<ArrayBuffer>[]): ArrayBuffer[] {
+  return chunks.map(({ buffer }) => buffer);
 }
 
 /** The bytes in a buffer that may be transferred: copied where they are a small part of one that is not theirs alone. */

@@ -1,44 +1,95 @@
-/** What runs in each worker thread: seal or open one chunk, and hand the memory back without copying it. */
+/** What runs in each worker thread: one piece of work on one chunk or stripe, whose memory is handed back without copying. */
 import { move, transferableSymbol, valueSymbol } from "piscina";
 import { digestOf } from "../format/core.js";
 import { FormatError } from "../format/errors.js";
 import type { FloeMessage } from "../format/floe.js";
 import { openSegments, sealSegments } from "../format/floe.js";
+import type { ParityProfile } from "../format/parity/code.js";
+import { accumulate } from "../format/parity/encode.js";
+import type { Columns, StripeRead } from "../format/parity/rebuild.js";
+import { rebuild } from "../format/parity/rebuild.js";
 
-/** One piece of work; its buffers are the thread's until it answers. */
-export type SealTask = {
+type Bytes = Uint8Array<ArrayBuffer>;
+
+interface Segments {
   readonly message: FloeMessage;
   readonly position: number;
   readonly isLast: boolean;
-} & (
-  | { readonly verb: "seal"; readonly plain: Uint8Array<ArrayBuffer>; readonly into: ArrayBuffer }
-  | { readonly verb: "open"; readonly stored: Uint8Array<ArrayBuffer> }
-);
+}
 
-/** `used` is the task's own buffer, to be used again. */
-export type SealAnswer =
-  | { readonly bytes: Uint8Array<ArrayBuffer>; readonly digest: Uint8Array; readonly used: ArrayBuffer }
-  // A FormatError does not keep its class on the way between threads, so it travels as data.
-  | { readonly formatError: string };
+/** A stripe's parity under way, as it travels. */
+export interface SumTask {
+  readonly profile: ParityProfile;
+  readonly shard: number;
+  readonly chunks: readonly Bytes[];
+  readonly isEmpty: boolean;
+}
 
-export default function work(task: SealTask): unknown {
+/** One piece of work; its buffers are the thread's until it answers. */
+export type Task =
+  | ({ readonly verb: "seal"; readonly plain: Bytes; readonly into: ArrayBuffer } & Segments & {
+        readonly sum: SumTask | null;
+      })
+  | ({ readonly verb: "open"; readonly stored: Bytes } & Segments)
+  | { readonly verb: "add"; readonly stored: Bytes; readonly sum: SumTask }
+  | { readonly verb: "digest"; readonly chunks: readonly Bytes[] }
+  | {
+      readonly verb: "rebuild";
+      readonly read: StripeRead;
+      readonly missing: readonly number[];
+      readonly columns: Columns | undefined;
+    };
+
+/** What came of it: `chunks` are what was sealed, opened or rebuilt, or the sum; `used` is memory to be used again. */
+export interface Done {
+  readonly chunks: readonly Bytes[];
+  readonly digests: readonly Uint8Array[];
+  /** The sum that a sealed chunk was added to. */
+  readonly sum: readonly Bytes[];
+  readonly used: readonly ArrayBuffer[];
+}
+
+/** A FormatError does not keep its class on the way between threads, so it travels as data. */
+export type TaskAnswer = Done | { readonly formatError: string };
+
+const NOTHING: Done = { chunks: [], digests: [], sum: [], used: [] };
+
+export default function work(task: Task): unknown {
   try {
-    const answer = task.verb === "seal" ? seal(task) : open(task);
-    return move(new Moved(answer, [answer.bytes.buffer, answer.used]));
+    const done = { ...NOTHING, ...doIt(task) };
+    const memory = [...done.chunks, ...done.sum].map(({ buffer }) => buffer);
+    return move(new Moved(done, [...memory, ...done.used]));
   } catch (error) {
-    if (error instanceof FormatError) return { formatError: error.message } satisfies SealAnswer;
+    if (error instanceof FormatError) return { formatError: error.message } satisfies TaskAnswer;
     throw error;
   }
 }
 
-function seal({ message, position, plain, isLast, into }: Extract<SealTask, { verb: "seal" }>) {
-  const bytes = sealSegments(message, position, plain, isLast, { into });
-  return { bytes, digest: digestOf(bytes), used: plain.buffer };
+function doIt(task: Task): Partial<Done> {
+  switch (task.verb) {
+    case "seal": {
+      const { message, position, plain, isLast, into, sum } = task;
+      const bytes = sealSegments(message, position, plain, isLast, { into });
+      if (sum) addTo(sum, bytes);
+      return { chunks: [bytes], digests: [digestOf(bytes)], sum: sum?.chunks ?? [], used: [plain.buffer] };
+    }
+    case "open": {
+      const { message, position, stored, isLast } = task;
+      return { chunks: [openSegments(message, position, stored, isLast)], used: [stored.buffer] };
+    }
+    case "add":
+      addTo(task.sum, task.stored);
+      return { sum: task.sum.chunks, used: [task.stored.buffer] };
+    case "digest":
+      return { chunks: task.chunks, digests: task.chunks.map(digestOf) };
+    case "rebuild":
+      return { chunks: rebuild(task.read, task.missing, task.columns) };
+  }
 }
 
-function open({ message, position, stored, isLast }: Extract<SealTask, { verb: "open" }>) {
-  const bytes = openSegments(message, position, stored, isLast);
-  return { bytes, digest: new Uint8Array(), used: stored.buffer };
+function addTo({ profile, shard, chunks, isEmpty }: SumTask, data: Uint8Array): void {
+  if (isEmpty) for (const chunk of chunks) chunk.fill(0);
+  accumulate(profile, shard, data, chunks);
 }
 
 /** Piscina's way to say: send `answer`, and transfer this memory with it. */
@@ -46,7 +97,7 @@ class Moved {
   readonly [transferableSymbol]: object;
   readonly [valueSymbol]: object;
 
-  constructor(answer: SealAnswer, memory: ArrayBuffer[]) {
+  constructor(answer: Done, memory: ArrayBuffer[]) {
     this[transferableSymbol] = memory;
     this[valueSymbol] = answer;
   }

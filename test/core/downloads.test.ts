@@ -12,7 +12,7 @@ const PASSWORD = "correct horse";
 
 let vault: Vault;
 beforeAll(async () => {
-  vault = await openVault();
+  vault = await openVault(); // without parity: what that heals is in parity.test.ts
 });
 afterAll(() => vault.close());
 
@@ -42,7 +42,7 @@ test("a chunk that moves after its row was read is read where it lies now", asyn
   const plain = bytesOf(40 * PLAIN_PER_CHUNK, 12);
   const file = await vault.store(plain, { chunkBytes: CHUNK_BYTES });
   const stream = await vault.open(await vault.link(file.hash, PASSWORD, {}));
-  const first = (await stream.next()).value;
+  const first = Buffer.from((await stream.next()).value ?? []); // a copy: pieces are lent
   for (const row of (await vault.chunkMap.chunks(file.id, 0, 100)).slice(-8)) {
     const [object, objectKey] = [await vault.object(row), newObjectKey()];
     await vault.buckets.port(row.bucketId).put(objectKey, object);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import type { BucketRecord, BucketState } from "../../src/core/model.js";
-import { place, profileFor } from "../../src/core/placement.js";
+import type { BucketRecord, BucketState, ParityProfile } from "../../src/core/model.js";
+import { canHold, choose, place, profileFor } from "../../src/core/placement.js";
 import { seeded } from "../support/flaky-proxy.js";
 
 const bucket = (id: number, weight = 1, state: BucketState = "active"): BucketRecord => ({
@@ -61,19 +61,77 @@ describe("place", () => {
   });
 });
 
+const profile = (dataChunks: number, parityChunks: number): ParityProfile => ({ dataChunks, parityChunks });
+
 test.each([
-  // buckets  data chunks of a stripe
-  [1, 1],
-  [2, 1],
-  [3, 1],
-  [4, 2],
-  [5, 3],
-  [6, 4],
-  [40, 4],
-])("%d buckets: stripes of %d data chunks", (count, dataChunks) => {
-  expect(profileFor(count)).toEqual({ dataChunks, parityChunks: 0 });
+  [1, profile(1, 0)],
+  [2, profile(1, 1)],
+  [3, profile(1, 2)],
+  [4, profile(2, 2)],
+  [5, profile(3, 2)],
+  [6, profile(4, 2)],
+  [40, profile(4, 2)],
+])("%d buckets: stripes of %j", (count, expected) => {
+  expect(profileFor(count)).toEqual(expected);
 });
 
 test("no buckets: no profile", () => {
-  expect(() => profileFor(0)).toThrow(RangeError);
+  expect(() => profileFor(0)).toThrow(expect.objectContaining({ code: "STORAGE_UNAVAILABLE" }));
+});
+
+describe("choose, chunk by chunk, fills a stripe", () => {
+  const stripe = (candidates: BucketRecord[], of: ParityProfile, suspects = new Set<number>(), seed = 1) => {
+    const bucketIds: number[] = [];
+    const random = seeded(seed);
+    for (let i = 0; i < of.dataChunks + of.parityChunks; i++) {
+      const chosen = choose(candidates, { profile: of, bucketIds }, suspects, random);
+      if (chosen === undefined) break;
+      bucketIds.push(chosen);
+    }
+    return bucketIds;
+  };
+  const most = (ids: readonly unknown[]) =>
+    Math.max(...[...new Set(ids)].map(id => ids.filter(one => one === id).length));
+  const six = [1, 2, 3, 4, 5, 6].map(id => bucket(id));
+
+  test.each([
+    // buckets  profile        most chunks in one bucket
+    [6, profile(4, 2), 1],
+    [5, profile(4, 2), 2],
+    [4, profile(4, 2), 2],
+    [3, profile(4, 2), 2],
+    [3, profile(1, 2), 1],
+    [2, profile(1, 1), 1],
+    [1, profile(4, 0), 4],
+  ])("%d buckets, %j: at most %d in one bucket", (count, of, expected) => {
+    for (let seed = 0; seed < 50; seed++) {
+      const ids = stripe(six.slice(0, count), of, new Set(), seed);
+      expect(ids).toHaveLength(of.dataChunks + of.parityChunks);
+      expect(most(ids)).toBe(expected);
+    }
+  });
+
+  test.each([
+    [2, profile(4, 2)],
+    [1, profile(1, 1)],
+  ])("%d buckets cannot hold %j: a loss would cost more than the parity", (count, of) => {
+    expect(stripe(six.slice(0, count), of).length).toBeLessThan(of.dataChunks + of.parityChunks);
+    expect(canHold(of, count)).toBe(false);
+  });
+
+  test("goes around suspects while the others can hold the stripe, and takes them when they cannot", () => {
+    for (let seed = 0; seed < 50; seed++)
+      expect(stripe(six, profile(4, 2), new Set([1, 2]), seed)).not.toContain(1);
+    expect(stripe(six.slice(0, 2), profile(1, 1), new Set([1])).sort()).toEqual([1, 2]);
+  });
+
+  test("puts at most m chunks into one failure domain while there are others", () => {
+    const domains = ["a", "a", "a", "b", "b", "c"];
+    const some = six.map((one, at) => ({ ...one, domain: domains[at] ?? null }));
+    for (let seed = 0; seed < 50; seed++) {
+      const ids = stripe(some, profile(3, 2), new Set(), seed);
+      expect(new Set(ids).size).toBe(5);
+      expect(most(ids.map(id => domains[id - 1]))).toBe(2);
+    }
+  });
 });

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { MemoryBucket } from "../../src/buckets/memory.js";
 import { Budget } from "../../src/core/budget.js";
 import { gather } from "../../src/core/gather.js";
+import { Latencies } from "../../src/core/latencies.js";
 import type { Bucket } from "../../src/core/ports.js";
 import type { StoredFile } from "../../src/core/model.js";
 import { recoverFile } from "../../src/core/recovery.js";
@@ -37,11 +38,14 @@ async function recover(
   pepper: Buffer | null = null,
 ) {
   const recovered = await recoverFile({ buckets, pepper, log: silent }, hash, password);
+  const budget = () => new Budget(16 * 1024 * 1024, { maxWaiters: 10, idleGraceMs: 1000 });
   const deps = {
-    buckets: recovered.buckets,
+    buckets: { ...recovered.buckets, suspects: new Set<number>(), suspect() {}, latencies: new Latencies() },
     chunkMap: recovered.chunkMap,
     sealer: new InlineSealer(),
-    budget: new Budget(16 * 1024 * 1024, { maxWaiters: 10, idleGraceMs: 1000 }),
+    budget: budget(),
+    rebuildBudget: budget(),
+    damage: { async report() {} },
     log: silent,
   };
   const range = { start: 0, end: recovered.body.plainBytes };

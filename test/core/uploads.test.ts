@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import fc from "fast-check";
+import type { ChunkRecord } from "../../src/core/model.js";
 import { recut } from "../../src/core/recut.js";
 import { GrantRows } from "../../src/database/grant-store.js";
 import type { Vault } from "../support/vault.js";
@@ -11,7 +12,7 @@ const PASSWORD = "correct horse";
 
 let vault: Vault;
 beforeAll(async () => {
-  vault = await openVault();
+  vault = await openVault({ parity: "default" });
 });
 afterAll(() => vault.close());
 
@@ -147,7 +148,8 @@ describe("an upload", () => {
     );
     await expect(vault.uploads.find(token)).rejects.toMatchObject({ code: "NOT_FOUND" });
     const file = await vault.uploads.finish(again, { password: PASSWORD });
-    expect((await vault.chunkMap.chunks(file.id, 0, 100)).length).toBe(Math.ceil(20_000 / (4096 - 32)));
+    const rows = await vault.chunkMap.chunks(file.id, 0, 100);
+    expect(rows.filter(isData).length).toBe(Math.ceil(20_000 / (4096 - 32)));
     expect(await vault.read(file.hash, PASSWORD)).toEqual(plain);
   });
 
@@ -165,10 +167,10 @@ describe("an upload", () => {
       await vault.uploads.append(token, offset, pieces(part, 4000), { lastByte: "by-length" });
     }
     const rows = await vault.chunkMap.chunks(upload.id, 0, 100);
-    expect(rows.length).toBe(40);
+    expect(rows.length).toBe(60);
     for (let stripe = 0; stripe < 10; stripe++) {
       const buckets = rows.filter(row => row.stripe === stripe).map(row => row.bucketId);
-      expect(new Set(buckets).size).toBe(4);
+      expect(new Set(buckets).size).toBe(6);
     }
   });
 
@@ -210,7 +212,7 @@ describe("an upload", () => {
   });
 
   test("whose client leaves while its last bytes wait for memory has not got them, and goes on later", async () => {
-    await using small = await openVault({ memoryBytes: 64 * 1024 });
+    await using small = await openVault({ memoryBytes: 64 * 1024, parity: "default" });
     const held = await small.budget.acquire(64 * 1024);
     const plain = bytesOf(100, 20);
     const { token } = await small.begin({ length: 100, chunkBytes: CHUNK_BYTES });
@@ -231,7 +233,7 @@ describe("an upload", () => {
   });
 
   test("in many small appends costs at most one tail each, beside its chunks, and leaves none", async () => {
-    await using small = await openVault();
+    await using small = await openVault({ parity: "default" });
     const [appends, bytes] = [20, 64 * 1024];
     const { token } = await small.begin({ length: appends * bytes, chunkBytes: 1024 * 1024 });
     for (let i = 0; i < appends; i++) {
@@ -240,11 +242,12 @@ describe("an upload", () => {
       });
     }
     const chunks = Math.ceil((appends * bytes) / (1024 * 1024 - 4 * 32));
-    expect(small.calls("put")).toBeLessThanOrEqual(appends + chunks);
+    const parity = 2;
+    expect(small.calls("put")).toBeLessThanOrEqual(appends + chunks + parity);
     const file = await small.uploads.finish(token);
     await small.sweep();
     const manifest = await small.manifestObjects(file.id);
-    expect((await small.objects()).length).toBe(chunks + manifest.length);
+    expect((await small.objects()).length).toBe(chunks + parity + manifest.length);
   });
 
   test("never uses one nonce twice under one key, however often it is resumed", async () => {
@@ -260,7 +263,7 @@ describe("an upload", () => {
 
 describe("a bucket that fails", () => {
   test("is gone around: the chunk lands elsewhere", async () => {
-    await using broken = await openVault();
+    await using broken = await openVault({ parity: "default" });
     broken.faulty[0]?.fail("put");
     broken.faulty[1]?.fail("put");
     const plain = bytesOf(12 * PLAIN_PER_CHUNK, 10);
@@ -269,7 +272,7 @@ describe("a bucket that fails", () => {
   });
 
   test("all of them: the upload says STORAGE_UNAVAILABLE, keeps what was durable, and goes on when they are back", async () => {
-    await using broken = await openVault();
+    await using broken = await openVault({ parity: "default" });
     const plain = bytesOf(12 * PLAIN_PER_CHUNK, 11);
     const { token } = await broken.begin({ length: plain.length, chunkBytes: CHUNK_BYTES });
     const half = 6 * PLAIN_PER_CHUNK;
@@ -286,7 +289,7 @@ describe("a bucket that fails", () => {
   });
 
   test("full ones are STORAGE_FULL", async () => {
-    await using full = await openVault();
+    await using full = await openVault({ parity: "default" });
     for (const bucket of full.faulty) bucket.fail("put", { failure: "full" });
     await expect(full.store(bytesOf(10, 12))).rejects.toMatchObject({ code: "STORAGE_FULL" });
   });
@@ -294,7 +297,7 @@ describe("a bucket that fails", () => {
 
 describe("the sweep", () => {
   test("leaves nothing of abandoned, expired and broken uploads, and everything of files", async () => {
-    await using swept = await openVault();
+    await using swept = await openVault({ parity: "default" });
     const kept = await swept.store(bytesOf(5000, 13), { chunkBytes: CHUNK_BYTES });
     const abandoned = await swept.begin({ length: 9000, chunkBytes: CHUNK_BYTES });
     await swept.uploads.append(abandoned.token, 0, pieces(bytesOf(5000, 14), 900), { lastByte: "by-length" });
@@ -312,7 +315,7 @@ describe("the sweep", () => {
   });
 
   test("deletes a file's objects after it was deleted, and its password opens nothing from that moment", async () => {
-    await using swept = await openVault();
+    await using swept = await openVault({ parity: "default" });
     const file = await swept.store(bytesOf(5000, 16), { chunkBytes: CHUNK_BYTES });
     await swept.files.delete(file.hash, PASSWORD, swept.caller);
     await expect(swept.read(file.hash, PASSWORD)).rejects.toMatchObject({ code: "FILE_GONE" });
@@ -321,12 +324,14 @@ describe("the sweep", () => {
   });
 
   test("never deletes an object that the database does not know", async () => {
-    await using swept = await openVault();
+    await using swept = await openVault({ parity: "default" });
     await swept.faulty[0]?.put("ab".repeat(16), bytesOf(10, 17));
     await swept.sweep();
     expect(await swept.objects()).toEqual(["ab".repeat(16)]);
   });
 });
+
+const isData = ({ shard }: ChunkRecord) => shard < 4;
 
 async function* breaking(source: AsyncIterable<Uint8Array>, error: Error): AsyncGenerator<Uint8Array> {
   yield* source;

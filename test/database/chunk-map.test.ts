@@ -77,11 +77,6 @@ describe("commit", () => {
   test.each([
     ["an object that was not reserved", async () => [newChunk(0, 0)], /were pending/],
     ["a chunk number that is taken", async () => [newChunk(0, 0), newChunk(0, 0)], /chunks_.*pkey|unique/],
-    [
-      "two chunks of a stripe in one bucket",
-      async () => [newChunk(0, 0), { ...newChunk(0, 1), bucketId: 1 }],
-      /unique/,
-    ],
   ])("throws for %s, and rolls back", async (name, chunksOf, message) => {
     const upload = await beginUpload(s);
     const commit = commitOf(upload, 1000, await chunksOf());

@@ -4,7 +4,6 @@ import {
   beginUpload,
   commitOf,
   finish,
-  newChunk,
   newFile,
   newGrant,
   newRef,
@@ -150,10 +149,4 @@ describe("shred", () => {
       expect(await s.grants.find({ id: link.id, kind: "link" })).toBeNull();
     }
   });
-});
-
-test("no two chunks of a stripe lie in one bucket, whoever writes them", async () => {
-  const upload = await beginUpload(s);
-  const chunks = [newChunk(0, 0), { ...newChunk(0, 1), bucketId: 1 }];
-  await expect(append(s, commitOf(upload, 1, chunks))).rejects.toThrow(/unique/);
 });

@@ -4,6 +4,7 @@ import { Reading } from "./0003-reading.js";
 import { Audit } from "./0004-audit.js";
 import { Steering } from "./0005-steering.js";
 import { Manifests } from "./0007-manifests.js";
+import { Parity } from "./0008-parity.js";
 
 export const MIGRATIONS = [
   { name: "0001-tables", class: Tables },
@@ -11,4 +12,5 @@ export const MIGRATIONS = [
   { name: "0004-audit", class: Audit },
   { name: "0005-steering", class: Steering },
   { name: "0007-manifests", class: Manifests },
+  { name: "0008-parity", class: Parity },
 ];
