@@ -186,7 +186,7 @@ export async function openVault(
     links,
     files,
     buckets,
-    steering: new Buckets({ set: buckets, directory: bucketDirectory, log }),
+    steering: new Buckets({ set: buckets, directory: bucketDirectory, audit, log }),
     bucketDirectory,
     chunkMap,
     audit,

@@ -1,7 +1,8 @@
 /** The buckets as an administrator steers them: which take new chunks, how many, and which are being emptied. */
+import type { Auditor } from "./auditor.js";
 import type { BucketSet } from "./bucket-set.js";
 import { VaultError } from "./errors.js";
-import type { BucketId, BucketRecord } from "./model.js";
+import type { BucketId, BucketRecord, Caller } from "./model.js";
 import type { BucketChange, BucketContents, BucketDirectory, BucketStep, Log } from "./ports.js";
 
 /** Ten thousand times the share of another bucket: more would be all of it. */
@@ -10,6 +11,7 @@ const MAX_WEIGHT = 10_000;
 interface BucketsDeps {
   readonly set: BucketSet;
   readonly directory: BucketDirectory;
+  readonly audit: Auditor;
   readonly log: Log;
 }
 
@@ -23,13 +25,16 @@ export class Buckets {
   /**
    * Sets state or weight, here at once and on every replica within seconds (bucket-set.ts). Throws NOT_FOUND, BAD_REQUEST
    * for a weight out of bounds, and BUCKET_IN_USE where a bucket that is to be disabled still holds something, or no other
-   * would take new chunks.
+   * would take new chunks. `caller` is null for the command line.
    */
-  async change(id: BucketId, change: BucketChange): Promise<BucketRecord> {
+  async change(id: BucketId, change: BucketChange, caller: Caller | null = null): Promise<BucketRecord> {
     checkWeight(change.weight);
-    const { directory, set, log } = this.deps;
-    const changed = await directory.update(id, change, step => this.#check(step));
-    if (!changed) throw new VaultError("NOT_FOUND", `no bucket ${id}`, { field: "id" });
+    const { audit, directory, set, log } = this.deps;
+    const changed = await audit.attempt({ action: "BUCKET_CHANGED", caller, bucketId: id }, async event => {
+      const after = await directory.update(id, change, step => this.#check(step), event);
+      if (!after) throw new VaultError("NOT_FOUND", `no bucket ${id}`, { field: "id" });
+      return after;
+    });
     await set.refresh();
     log.info("bucket changed", { bucketId: id, state: changed.state, weight: changed.weight });
     return changed;

@@ -67,7 +67,12 @@ export interface BucketDirectory {
    * Changes a bucket, one change at a time over all replicas: `rule` sees what the buckets were and would be, and what it
    * throws leaves them as they were. Null: no such bucket.
    */
-  update(id: BucketId, change: BucketChange, rule: (step: BucketStep) => void): Promise<BucketRecord | null>;
+  update(
+    id: BucketId,
+    change: BucketChange,
+    rule: (step: BucketStep) => void,
+    event?: AuditEvent,
+  ): Promise<BucketRecord | null>;
   /** What lies in the bucket. */
   contents(id: BucketId): Promise<BucketContents>;
 }

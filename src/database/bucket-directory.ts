@@ -1,10 +1,12 @@
 /** The `buckets` table: numbers for names, and what an administrator has said of each. */
 import type { EntityManager } from "@mikro-orm/postgresql";
 import { sql } from "kysely";
+import type { AuditEvent } from "../core/audit.js";
 import type { BucketId, BucketRecord } from "../core/model.js";
 import type { BucketChange, BucketContents, BucketDirectory, BucketStep } from "../core/ports.js";
 import type { BucketRow } from "./entities.js";
 import { BucketTable } from "./entities.js";
+import { recordAudit } from "./audit-log.js";
 import type { Database } from "./orm.js";
 import { readUsage } from "./usage.js";
 
@@ -36,7 +38,12 @@ export class BucketRows implements BucketDirectory {
     return listBuckets(this.database.em());
   }
 
-  update(id: BucketId, change: BucketChange, rule: (step: BucketStep) => void): Promise<BucketRecord | null> {
+  update(
+    id: BucketId,
+    change: BucketChange,
+    rule: (step: BucketStep) => void,
+    event?: AuditEvent,
+  ): Promise<BucketRecord | null> {
     return this.database.transaction(async em => {
       // Changes take turns: two at once could each leave the other's bucket as the last that takes chunks.
       await sql`select from buckets order by id for update`.execute(em.getKysely());
@@ -47,6 +54,7 @@ export class BucketRows implements BucketDirectory {
       const others = all.filter(bucket => bucket.id !== id);
       rule({ before, after, others, contents: await readContents(em, id) });
       if (Object.keys(change).length > 0) await em.nativeUpdate(BucketTable, { id }, change);
+      await recordAudit(em, event);
       return after;
     });
   }

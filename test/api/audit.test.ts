@@ -8,12 +8,14 @@ import type { AuditEventsQuery, AuditFactsFragment } from "../generated/graphql.
 import {
   AbandonUploadDocument,
   AuditEventsDocument,
+  BucketsDocument,
   CreateDownloadLinkDocument,
   CreateUploadDocument,
   DeleteFileDocument,
   FileAuditEventsDocument,
   FileByHashDocument,
   UnlockFileDocument,
+  UpdateBucketDocument,
   UploadFileDocument,
 } from "../generated/graphql.js";
 import type { TestServer } from "../support/server.js";
@@ -143,6 +145,24 @@ describe("each action has exactly one entry, with who, from where, in which requ
       "LINK_CREATED SUCCESS",
       "FILE_DOWNLOADED SUCCESS",
       "FILE_DOWNLOADED SUCCESS",
+    ]);
+  });
+
+  test("a bucket's change, with the bucket, and its refusal", async () => {
+    const { data } = await ask(url, BucketsDocument, {}, admin);
+    const [{ id, name } = { id: "", name: "" }] = data?.buckets ?? [];
+    const change = (input: object) => ask(url, UpdateBucketDocument, { input: { id, ...input } }, admin);
+    const own = async () =>
+      (await ask(url, AuditEventsDocument, { filter: { bucketId: id } }, admin)).data?.auditEvents.nodes;
+    await store(url, randomBytes(20_000), field("chunk_size", "1024")); // so that it holds something
+    await change({ weight: 2 });
+    await change({ state: "DISABLED" });
+    await change({ weight: 1 });
+    const bucket = { name };
+    expect(await own()).toMatchObject([
+      { ...ADMIN, action: "BUCKET_CHANGED", outcome: "SUCCESS", bucket },
+      { ...ADMIN, action: "BUCKET_CHANGED", outcome: "DENIED", message: "BUCKET_IN_USE", bucket },
+      { ...ADMIN, action: "BUCKET_CHANGED", outcome: "SUCCESS", bucket },
     ]);
   });
 

@@ -32,10 +32,14 @@ export class BucketResolver {
     return orUserErrors(async () => {
       const known = (await this.deps.steering.list()).find(bucket => bucketGlobalId(bucket) === id);
       if (!known) throw new VaultError("NOT_FOUND", "no such bucket", { field: "id" });
-      const changed = await this.deps.steering.change(known.id, {
-        ...(state && { state }),
-        ...(weight != null && { weight }),
-      });
+      const changed = await this.deps.steering.change(
+        known.id,
+        {
+          ...(state && { state }),
+          ...(weight != null && { weight }),
+        },
+        caller,
+      );
       return { bucket: bucketView(changed) };
     });
   }
