@@ -16,7 +16,7 @@ let at: Installation;
 let server: ServerProcess;
 beforeAll(async () => {
   at = await Installation.make();
-  server = await at.start();
+  server = await at.start({ PARITY: "none" }); // what parity heals is in test/core/parity.test.ts
 }, 60_000);
 afterAll(() => at.remove());
 

@@ -258,11 +258,12 @@ export function bytesOf(length: number, seed: number): Uint8Array {
 }
 
 export async function* pieces(bytes: Uint8Array, pieceBytes: number): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.slice(at, at + pieceBytes);
+  for (let at = 0; at < bytes.length; at += pieceBytes)
+    yield new Uint8Array(bytes.subarray(at, at + pieceBytes));
 }
 
 export async function collect(source: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
-  for await (const part of source) parts.push(part.slice()); // a piece may be lent
+  for await (const part of source) parts.push(new Uint8Array(part)); // a piece may be lent
   return new Uint8Array(Buffer.concat(parts));
 }

@@ -61,7 +61,7 @@ export async function openReplica({ databaseUrl, dataDir }: TestServer) {
 }
 
 async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes.slice();
+  yield new Uint8Array(bytes); // a copy: what an append takes is its own
 }
 
 async function query<T extends object>(url: string, text: string, values: string[]): Promise<T[]> {

@@ -37,7 +37,7 @@ async function chunkSizes(hash: string): Promise<number[]> {
     method: "POST",
     headers: { "Content-Type": "application/json", Authorization: `Bearer ${server.adminToken}` },
     body: JSON.stringify({
-      query: `{ file(hash: "${hash}") { chunks(first: 100) { nodes { storedSize } } } }`,
+      query: `{ file(hash: "${hash}") { chunks(first: 100, filter: { kind: DATA }) { nodes { storedSize } } } }`,
     }),
   });
   const { data } = (await answer.json()) as {
