@@ -129,7 +129,7 @@ describe("serve refuses to start", () => {
       PORT: "99999",
       CHUNK_SIZE: "12",
       MEMORY_BUDGET: "lots",
-      PARITY: "4+2",
+      PARITY: "4-2",
       UPLOADS: "some",
       ADMIN_TOKEN: "too-short",
       PEPPER: "no base64!",
