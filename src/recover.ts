@@ -55,7 +55,7 @@ export async function recoverOne(
   try {
     const budget = new Budget(config.MEMORY_BUDGET, { maxWaiters: 1_000, idleGraceMs: 10_000 });
     const { body, chunkMap } = recovered;
-    const readable = { ...recovered.buckets, suspects: NOBODY, suspect() {}, latencies: new Latencies() };
+    const readable = { ...recovered.buckets, suspects: NOBODY, latencies: new Latencies() };
     const rebuildBudget = new Budget(config.MEMORY_BUDGET, { maxWaiters: 1_000, idleGraceMs: 10_000 });
     const damage = { async report() {} }; // there is no map to note it in
     const deps = { buckets: readable, chunkMap, sealer, budget, rebuildBudget, damage, log };

@@ -10,18 +10,37 @@ const UNKNOWN_MS = 250;
 const LEAST_MS = 50;
 const MOST_MS = 2_000;
 const PERCENTILE = 0.99;
+/** After this many late answers in a row a bucket is not waited for, until it answers in time or a while has passed. */
+const LATE_IN_ROW = 2;
+const NOT_WAITED_FOR_MS = 30_000;
 
 export class Latencies {
   readonly #rings = new Map<BucketId, { ms: Float64Array; count: number }>();
 
+  /** By bucket: how many answers in a row were late, and when the last of them was. */
+  readonly #late = new Map<BucketId, { inRow: number; at: number }>();
+
+  /** An answer came. */
   add(id: BucketId, ms: number): void {
+    if (ms <= this.#usualMs(id)) this.#late.delete(id);
     const ring = this.#rings.get(id) ?? { ms: new Float64Array(SAMPLES), count: 0 };
     this.#rings.set(id, ring);
     ring.ms[ring.count++ % SAMPLES] = ms;
   }
 
-  /** What 99 of 100 answers took at most, within bounds. */
+  /** An answer had not come after {@link lateMs}. */
+  addLate(id: BucketId): void {
+    this.#late.set(id, { inRow: (this.#late.get(id)?.inRow ?? 0) + 1, at: performance.now() });
+  }
+
+  /** How long to wait for an answer: what 99 of 100 took at most, within bounds; 0 for a bucket that keeps being late. */
   lateMs(id: BucketId): number {
+    const late = this.#late.get(id);
+    const isLate = late && late.inRow >= LATE_IN_ROW && performance.now() - late.at < NOT_WAITED_FOR_MS;
+    return isLate ? 0 : this.#usualMs(id);
+  }
+
+  #usualMs(id: BucketId): number {
     const ring = this.#rings.get(id);
     if (!ring || ring.count < FEW) return UNKNOWN_MS;
     const sorted = ring.ms.slice(0, Math.min(ring.count, SAMPLES)).sort();

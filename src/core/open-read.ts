@@ -23,7 +23,7 @@ import { quorum } from "./quorum.js";
 const MAX_SETS = 64;
 
 /** What reading needs of the buckets: a recovery without a database has this too (recover.ts). */
-export type ReadableBuckets = Pick<BucketSet, "port" | "suspects" | "suspect" | "latencies">;
+export type ReadableBuckets = Pick<BucketSet, "port" | "suspects" | "latencies">;
 
 export interface OpenReadDeps {
   readonly buckets: ReadableBuckets;
@@ -52,7 +52,7 @@ export async function openRead(
     isOpen = true;
     return opened;
   });
-  const lateMs = deps.buckets.suspects.has(row.bucketId) ? 0 : deps.buckets.latencies.lateMs(row.bucketId);
+  const lateMs = deps.buckets.latencies.lateMs(row.bucketId);
   const ownFailure = own.then(
     () => null,
     (error: unknown) => error,
@@ -60,7 +60,7 @@ export async function openRead(
   const failure = await Promise.race([ownFailure, sleep(lateMs, LATE, { signal: until }).catch(() => LATE)]);
   try {
     if (isOpen) return await own;
-    if (failure === LATE) deps.buckets.suspect(row.bucketId, new BucketError("unavailable", "late"));
+    if (failure === LATE && lateMs > 0) deps.buckets.latencies.addLate(row.bucketId);
     const rebuilt = openRebuilt(deps, body, rows, read, until);
     const opened = await Promise.any([own, rebuilt]);
     if (failure !== LATE) await reportDamage(deps, body, row, failure);
@@ -93,6 +93,8 @@ async function openOwn(
     return await open(deps, body, read, await fetchColumns(deps.buckets, row, read, signal));
   } catch (error) {
     signal.throwIfAborted();
+    // A moved object is missing where it was; a bucket that does not answer says nothing of where its objects are.
+    if (error instanceof BucketError && !(error instanceof MissingObject)) throw error;
     const now = await rows.again(read.chunkIndex);
     if (now.objectKey === row.objectKey) throw error; // a key is never used twice: it has not moved
     return open(deps, body, read, await fetchColumns(deps.buckets, now, read, signal));

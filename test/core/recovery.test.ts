@@ -40,7 +40,7 @@ async function recover(
   const recovered = await recoverFile({ buckets, pepper, log: silent }, hash, password);
   const budget = () => new Budget(16 * 1024 * 1024, { maxWaiters: 10, idleGraceMs: 1000 });
   const deps = {
-    buckets: { ...recovered.buckets, suspects: new Set<number>(), suspect() {}, latencies: new Latencies() },
+    buckets: { ...recovered.buckets, suspects: new Set<number>(), latencies: new Latencies() },
     chunkMap: recovered.chunkMap,
     sealer: new InlineSealer(),
     budget: budget(),
