@@ -9,20 +9,21 @@ import { pino } from "pino";
 import { Registry, collectDefaultMetrics } from "prom-client";
 import { adminOf } from "./admin-token.js";
 import { meterArgon } from "./argon-metrics.js";
-import { exportAuditHead, logAuditHead } from "./audit-head.js";
+import { exportAuditHead } from "./audit-head.js";
+import { startBackground } from "./background.js";
 import type { ApiSettings } from "./api/deps.js";
 import { createApi } from "./api/server.js";
+import { HealthOfBuckets } from "./buckets/health.js";
+import type { OpenBucketsOptions, OpenedBucket } from "./buckets/open.js";
 import { openBuckets } from "./buckets/open.js";
 import { parseBucketUrls } from "./buckets/spec.js";
 import type { Config } from "./config.js";
 import { DEFAULT_BUCKET_COUNT } from "./config.js";
-import type { AuditHead } from "./core/audit.js";
 import { canHold, profileOf } from "./core/placement.js";
-import type { Log, TokenVerifier } from "./core/ports.js";
-import type { Swept } from "./core/sweep.js";
-import { sweep } from "./core/sweep.js";
+import type { TokenVerifier } from "./core/ports.js";
 import { CatalogueRows } from "./database/catalogue.js";
 import { ChunkCatalogueRows } from "./database/chunk-catalogue.js";
+import { DatabaseClock } from "./database/clock.js";
 import { startEmbedded } from "./database/embedded.js";
 import { LookupRows } from "./database/lookup.js";
 import type { Database } from "./database/orm.js";
@@ -30,9 +31,10 @@ import { isMigrated, isUnavailable, migrate as migrateTables, openDatabase } fro
 import { MAX_CHUNK_BYTES, MIN_CHUNK_BYTES } from "./format/layout.js";
 import { OidcTokens } from "./identity/oidc.js";
 import type { KeyTimings } from "./identity/provider-keys.js";
-import { migrateJobs, startJobs } from "./jobs/jobs.js";
+import { migrateJobs } from "./jobs/jobs.js";
 import { listen, listenForMetrics } from "./listen.js";
 import { mapKeyOf } from "./map-key.js";
+import { logOf } from "./log.js";
 import type { VaultOptions, Vault } from "./vault.js";
 import { openVault } from "./vault.js";
 import type { Welcome } from "./welcome.js";
@@ -114,7 +116,15 @@ async function build(
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const database = await openStores(config, log, closers);
-  const vault = await openVaultOf(config, database, registry, log, closers, options.vault);
+  const health = new HealthOfBuckets();
+  const { vault, opened } = await openVaultOf(
+    config,
+    database,
+    { registry, health },
+    log,
+    closers,
+    options.vault,
+  );
   meterArgon(registry, vault.argon);
   exportAuditHead(registry, vault.auditTrail, logOf(log));
   const admin = await adminOf(config);
@@ -125,6 +135,9 @@ async function build(
     tokens: tokensOf(config, options.keyTimings),
     chunkCatalogue: new ChunkCatalogueRows(database),
     lookup: new LookupRows(database),
+    bucketHealth: health,
+    bucketSizes: new Map(opened.map(({ spec, size }) => [spec.name, size])),
+    clock: new DatabaseClock(database),
     log,
     registry,
     publicUrl: () => config.PUBLIC_URL ?? url,
@@ -140,17 +153,15 @@ async function build(
       url = await listen(api, config);
       if (config.METRICS_PORT !== undefined)
         closers.add(await listenForMetrics(registry, config, config.METRICS_PORT));
+      const watching = new AbortController();
+      void health.watch(
+        opened.map(({ bucket }) => bucket),
+        watching.signal,
+      );
+      closers.add(async () => watching.abort());
       if (options.hasJobs !== false) {
-        let head: AuditHead | null = null;
-        const work = {
-          sweep: (signal: AbortSignal) => sweep(sweepDeps(vault, config, log), signal),
-          async audit() {
-            head = await logAuditHead(vault.auditTrail, logOf(log), head);
-          },
-          manifests: (signal: AbortSignal) => vault.manifests.refreshStale(signal),
-        };
-        const jobs = await startJobs(await database.pool(), work, logOf(log));
-        closers.add(() => jobs.stop());
+        const background = await startBackground(database, vault, config, log);
+        closers.add(() => background.stop());
       }
       log.info({ url, buckets: vault.buckets.count }, "listening");
       return url;
@@ -172,11 +183,11 @@ export async function migrate(config: Config): Promise<void> {
   }
 }
 
-/** One sweep, by hand. */
-export async function sweepOnce(config: Config): Promise<Swept> {
+/** {@link withStores}, and what is below the doors. */
+export function withVault<T>(config: Config, act: (vault: Vault, log: Logger) => Promise<T>): Promise<T> {
   return withStores(config, async (database, log, closers) => {
-    const vault = await openVaultOf(config, database, new Registry(), log, closers);
-    return await sweep(sweepDeps(vault, config, log));
+    const { vault } = await openVaultOf(config, database, { registry: new Registry() }, log, closers);
+    return act(vault, log);
   });
 }
 
@@ -221,15 +232,15 @@ async function startEmbeddedOf(config: Config, log: Logger, closers: Closers): P
 async function openVaultOf(
   config: Config,
   database: Database,
-  registry: Registry,
+  watchers: Pick<OpenBucketsOptions, "registry" | "health">,
   log: Logger,
   closers: Closers,
   options: Partial<VaultOptions> = {},
-): Promise<Vault> {
+): Promise<{ vault: Vault; opened: readonly OpenedBucket[] }> {
   const specs = config.BUCKETS ?? parseBucketUrls(defaultBuckets(config.DATA_DIR));
   const gcsEndpoint = config.GCS_ENDPOINT;
   const opened = await openBuckets(specs, {
-    registry,
+    ...watchers,
     ...(gcsEndpoint === undefined ? {} : { gcsEndpoint }),
   });
   for (const { spec, problem } of opened) {
@@ -241,17 +252,13 @@ async function openVaultOf(
   const settings = { ...config, MAP_KEY: await mapKeyOf(config, logOf(log)) };
   const vault = await openVault(settings, database, opened, logOf(log), options);
   closers.add(() => vault.close());
-  return vault;
+  return { vault, opened };
 }
 
 export function defaultBuckets(dataDir: string): string {
   return Array.from({ length: DEFAULT_BUCKET_COUNT }, (_, i) =>
     pathToFileURL(resolve(dataDir, "buckets", String(i + 1))).href.replaceAll(",", "%2C"),
   ).join(",");
-}
-
-function sweepDeps(vault: Vault, config: Config, log: Logger) {
-  return { ...vault.sweepable, log: logOf(log), graceSeconds: config.SWEEP_GRACE_SECONDS };
 }
 
 /** Ready: the database answers, and a whole stripe could be written. */
@@ -286,14 +293,5 @@ function settingsOf(config: Config, version: string, adminToken: string | null):
     maxConnections: MAX_CONNECTIONS,
     servesMetrics: config.METRICS_PORT === undefined,
     introspection: config.GRAPHQL_INTROSPECTION === "on",
-  };
-}
-
-/** pino takes facts first; core and the adapters, which do not know pino, say the sentence first. */
-export function logOf(log: Logger): Log {
-  return {
-    info: (message, facts) => log.info(facts ?? {}, message),
-    warn: (message, facts) => log.warn(facts ?? {}, message),
-    error: (message, facts) => log.error(facts ?? {}, message),
   };
 }

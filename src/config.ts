@@ -191,6 +191,9 @@ const VARIABLES = z.object({
   DRAIN_SECONDS: whole(0, 3600)
     .prefault("30")
     .describe("How long requests under way may go on after SIGTERM."),
+  MOVE_BYTES_PER_SECOND: bytes(64 * KIB, TIB)
+    .prefault("64MiB")
+    .describe("How fast one replica moves chunks out of draining buckets at most."),
   SWEEP_GRACE_SECONDS: whole(0, 604_800)
     .prefault("3600")
     .describe("Age of an unfinished object before it can be swept; longer than any put may take."),

@@ -6,7 +6,8 @@ import { exportAuditLog, verdictText, verifyAuditLog } from "./audit-commands.js
 import { NoPasswordError, PASSWORD_VARIABLE } from "./cli/password.js";
 import { program } from "./cli/program.js";
 import type { Service } from "./compose.js";
-import { compose, migrate, NotMigratedError, sweepOnce } from "./compose.js";
+import { drainBucket, sweepOnce } from "./by-hand.js";
+import { compose, migrate, NotMigratedError } from "./compose.js";
 import type { Config } from "./config.js";
 import { ConfigError, readConfig } from "./config.js";
 import { BucketSpecError } from "./buckets/spec.js";
@@ -25,6 +26,11 @@ try {
     {
       serve: () => serve(config()),
       migrate: () => migrate(config()),
+      drain: async bucket => {
+        const emptied = await drainBucket(config(), bucket);
+        console.log(JSON.stringify(emptied));
+        if (!emptied.isEmpty) process.exitCode = 1;
+      },
       sweep: async () => console.log(JSON.stringify(await sweepOnce(config()))),
       async auditVerify(heads) {
         const verdict = await verifyAuditLog(config(), heads);

@@ -4,7 +4,7 @@ import { pino } from "pino";
 import { Registry } from "prom-client";
 import { openBuckets } from "./buckets/open.js";
 import { parseBucketUrls } from "./buckets/spec.js";
-import { Closers, defaultBuckets, logOf, openStores } from "./compose.js";
+import { Closers, defaultBuckets, openStores } from "./compose.js";
 import type { Config } from "./config.js";
 import { Budget } from "./core/budget.js";
 import { VaultError } from "./core/errors.js";
@@ -17,6 +17,7 @@ import type { RecoveredFile } from "./core/recovery.js";
 import { recoverFile } from "./core/recovery.js";
 import { BucketRows } from "./database/bucket-directory.js";
 import { RebuildRows } from "./database/rebuild-store.js";
+import { logOf } from "./log.js";
 import { keptMapKey } from "./map-key.js";
 import { SealerPool } from "./workers/pool.js";
 

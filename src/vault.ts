@@ -9,6 +9,7 @@ import { BucketSet } from "./core/bucket-set.js";
 import { Buckets } from "./core/buckets.js";
 import { Budget } from "./core/budget.js";
 import { Concatenations } from "./core/concat.js";
+import type { DrainDeps } from "./core/drain.js";
 import { Downloads } from "./core/downloads.js";
 import { Files } from "./core/files.js";
 import { Links } from "./core/links.js";
@@ -30,6 +31,7 @@ import { DeadRows } from "./database/dead-objects.js";
 import { FileRows } from "./database/file-store.js";
 import { GrantRows } from "./database/grant-store.js";
 import { ManifestRows } from "./database/manifest-store.js";
+import { MoveRows } from "./database/moves.js";
 import type { Database } from "./database/orm.js";
 import { UploadRows } from "./database/upload-store.js";
 import { HasherPool } from "./workers/hasher-pool.js";
@@ -62,6 +64,7 @@ export interface Vault {
   readonly budget: Budget;
   /** For its counts. */
   readonly argon: ArgonRuns;
+  readonly drainable: Omit<DrainDeps, "log" | "keepSeconds" | "idleSeconds" | "bytesPerSecond">;
   readonly sweepable: Omit<Parameters<typeof sweep>[0], "log" | "graceSeconds">;
   close(): Promise<void>;
 }
@@ -151,6 +154,7 @@ export async function openVault(
   });
   const downloads = new Downloads({ ...gathering, links, files: fileRows, grants, audit });
   const random = () => randomInt(RANDOM_STEPS) / RANDOM_STEPS;
+  const moves = new MoveRows(database);
   const manifests = new Manifests({
     buckets,
     chunkMap,
@@ -194,6 +198,16 @@ export async function openVault(
     manifests,
     budget,
     argon,
+    drainable: {
+      buckets,
+      chunkMap,
+      moves,
+      listing: moves,
+      budget,
+      random,
+      damage: gathering.damage,
+      directory: bucketDirectory,
+    },
     sweepable: { buckets, dead: new DeadRows(database), uploads: uploadRows, files: fileRows },
     async close() {
       await concatenations.close();

@@ -50,6 +50,7 @@ const OPEN_FILES: Record<string, string[]> = {
     "errors",
     "manifest-ports",
     "model",
+    "moves",
     "ports",
     "rebuild-ports",
   ],

@@ -7,7 +7,7 @@ import type { Downloads } from "../core/downloads.js";
 import type { Files } from "../core/files.js";
 import type { Links } from "../core/links.js";
 import type { AuditTrail } from "../core/audit.js";
-import type { BucketDirectory, TokenVerifier } from "../core/ports.js";
+import type { BucketDirectory, BucketHealth, BucketSize, Clock, TokenVerifier } from "../core/ports.js";
 import type { Catalogue, ChunkCatalogue, Lookup } from "../core/catalogue.js";
 import type { Uploads } from "../core/uploads.js";
 import type { IsDatabaseAway } from "./errors.js";
@@ -22,6 +22,10 @@ export interface ApiDeps {
   readonly files: Files;
   readonly catalogue: Catalogue;
   readonly steering: Buckets;
+  readonly bucketHealth: BucketHealth;
+  /** By the bucket's name. */
+  readonly bucketSizes: ReadonlyMap<string, BucketSize>;
+  readonly clock: Clock;
   readonly chunkCatalogue: ChunkCatalogue;
   readonly lookup: Lookup;
   readonly auditTrail: AuditTrail;

@@ -10,15 +10,17 @@
  */
 import { randomBytes } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
-import { link, mkdir, open, opendir, readdir, readFile, stat, unlink } from "node:fs/promises";
+import { link, mkdir, open, opendir, readdir, readFile, stat, statfs, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { BucketFailure } from "../core/errors.js";
 import { BucketError } from "../core/errors.js";
 import type { ObjectKey } from "../core/model.js";
-import type { Bucket, ByteRange } from "../core/ports.js";
+import { untilAborted } from "./abort.js";
+import type { Bucket, BucketSize, ByteRange } from "../core/ports.js";
 import { assertObjectKey, assertRange, isObjectKey, PAGE_KEYS } from "./object-key.js";
 
 const TEMP = ".tmp";
+const STATFS_TIMEOUT_MS = 1_000;
 /** A temp file this old was left by a crash: no put takes so long (`deadline.ts`). */
 const LEFTOVER_MS = 60 * 60 * 1000;
 const FOLDER_MODE = 0o700;
@@ -34,7 +36,7 @@ const FAILURES: Readonly<Record<string, BucketFailure>> = {
   EPERM: "denied",
 };
 
-export class DiskBucket implements Bucket {
+export class DiskBucket implements Bucket, BucketSize {
   /** Does not touch the disk. {@link DiskBucket.open} is what makes the folders of a new bucket. */
   constructor(
     readonly name: string,
@@ -44,11 +46,28 @@ export class DiskBucket implements Bucket {
   /** Makes the folders that are missing, durably, and removes what crashed puts have left. */
   static async open(name: string, folder: string): Promise<DiskBucket> {
     const bucket = new DiskBucket(name, folder);
-    await bucket.#attempt("open", undefined, async () => {
-      await makeFolders(folder);
-      await removeLeftovers(join(folder, TEMP));
-    });
+    await bucket.open();
     return bucket;
+  }
+
+  open(): Promise<void> {
+    return this.#attempt("open", undefined, async () => {
+      await makeFolders(this.folder);
+      await removeLeftovers(join(this.folder, TEMP));
+    });
+  }
+
+  /** Of the file system the folder lies on; other folders may share it. Null while it does not answer. */
+  async capacityBytes(): Promise<number | null> {
+    try {
+      const { blocks, bsize } = await untilAborted(
+        statfs(this.folder),
+        AbortSignal.timeout(STATFS_TIMEOUT_MS),
+      );
+      return blocks * bsize;
+    } catch {
+      return null;
+    }
   }
 
   async put(key: ObjectKey, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {

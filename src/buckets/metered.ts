@@ -1,8 +1,10 @@
-/** Counts and times every attempt on a bucket, for Prometheus. Labels are bucket names, never keys. */
+/** Counts and times every attempt on a bucket, for Prometheus and for its health. Labels are bucket names, never keys. */
 import type { Registry } from "prom-client";
 import { Counter, Histogram } from "prom-client";
 import { BucketError } from "../core/errors.js";
 import type { Bucket } from "../core/ports.js";
+import type { Ending } from "./health.js";
+import { HealthOfBuckets } from "./health.js";
 import { wrap } from "./wrap.js";
 
 /** The metrics of all buckets of a process; made once per registry. */
@@ -37,11 +39,11 @@ export class BucketMetrics {
 }
 
 /** Measures every call: an attempt, if it lies inside retry. */
-export function metered(inner: Bucket, metrics: BucketMetrics): Bucket {
+export function metered(inner: Bucket, metrics: BucketMetrics, health = new HealthOfBuckets()): Bucket {
   const bucket = inner.name;
   return wrap(inner, async ({ operation, maxBytes }, attempt, signal) => {
     const stop = metrics.seconds.startTimer({ bucket, operation });
-    let outcome = "ok";
+    let outcome: Ending | "aborted" = "ok";
     try {
       const result = await attempt(signal);
       const bytes = result instanceof Uint8Array ? result.byteLength : operation === "put" ? maxBytes : 0;
@@ -51,13 +53,15 @@ export function metered(inner: Bucket, metrics: BucketMetrics): Bucket {
       outcome = outcomeOf(error, signal);
       throw error;
     } finally {
-      stop();
+      const seconds = stop();
+      if (outcome !== "aborted") health.note(bucket, operation, outcome, seconds * 1000);
       metrics.attempts.inc({ bucket, operation, outcome });
     }
   });
 }
 
-function outcomeOf(error: unknown, signal: AbortSignal | undefined): string {
-  if (signal?.aborted) return "aborted";
+function outcomeOf(error: unknown, signal: AbortSignal | undefined): Ending | "aborted" {
+  // A caller who gave the bucket so much time and no more has learnt something of it; one who left has not.
+  if (signal?.aborted) return signal.reason?.name === "TimeoutError" ? "unavailable" : "aborted";
   return error instanceof BucketError ? error.failure : "error";
 }

@@ -8,10 +8,11 @@
  */
 import type { Registry } from "prom-client";
 import { BucketError } from "../core/errors.js";
-import type { Bucket } from "../core/ports.js";
+import type { Bucket, BucketSize } from "../core/ports.js";
 import type { DeadlineOptions } from "./deadline.js";
 import { withDeadline } from "./deadline.js";
 import { DiskBucket } from "./disk.js";
+import { HealthOfBuckets } from "./health.js";
 import type { GcsClient } from "./gcs-client.js";
 import { limited } from "./limit.js";
 import { BucketMetrics, metered } from "./metered.js";
@@ -35,6 +36,8 @@ export const DEFAULT_POLICY: BucketPolicy = {
 
 export interface OpenBucketsOptions {
   readonly registry: Registry;
+  /** Learns how each attempt ended, the opening among them. */
+  readonly health?: HealthOfBuckets;
   /** Where an emulator of Google Cloud Storage listens (`GCS_ENDPOINT`). Gets no credentials. */
   readonly gcsEndpoint?: string;
   readonly policy?: BucketPolicy;
@@ -46,6 +49,7 @@ export interface OpenedBucket {
   /** With the region the provider told, where the operator named none. */
   readonly spec: BucketSpec;
   readonly bucket: Bucket;
+  readonly size: BucketSize;
   /** Why the bucket is not well at the moment. It is there all the same: one bucket away must not stop a start. */
   readonly problem: BucketError | null;
 }
@@ -55,7 +59,12 @@ export async function openBuckets(
   specs: readonly BucketSpec[],
   options: OpenBucketsOptions,
 ): Promise<OpenedBucket[]> {
-  const { gcsEndpoint, policy = DEFAULT_POLICY, isReadOnly = false } = options;
+  const {
+    gcsEndpoint,
+    policy = DEFAULT_POLICY,
+    isReadOnly = false,
+    health = new HealthOfBuckets(),
+  } = options;
   const metrics = new BucketMetrics(options.registry);
   // One client, made when it is needed: its token serves all buckets.
   let gcs: Promise<GcsClient> | undefined;
@@ -65,26 +74,37 @@ export async function openBuckets(
   };
   return await Promise.all(
     specs.map(async spec => {
-      const opened =
+      const began = performance.now();
+      const { adapter, ...opened } =
         spec.provider === "gcs"
           ? await openGcs(spec, await gcsClient(), policy.deadline.baseMs)
           : await openDisk(spec, isReadOnly);
-      return { ...opened, bucket: withPolicy(opened.bucket, metrics, policy) };
+      health.note(spec.name, "open", opened.problem?.failure ?? "ok", performance.now() - began);
+      return { ...opened, bucket: withPolicy(adapter, metrics, health, policy) };
     }),
   );
 }
 
-function withPolicy(adapter: Bucket, metrics: BucketMetrics, policy: BucketPolicy): Bucket {
-  const attempt = metered(withDeadline(adapter, policy.deadline), metrics);
+function withPolicy(
+  adapter: Bucket,
+  metrics: BucketMetrics,
+  health: HealthOfBuckets,
+  policy: BucketPolicy,
+): Bucket {
+  const attempt = metered(withDeadline(adapter, policy.deadline), metrics, health);
   return retrying(limited(attempt, policy.maxConcurrent), policy.retry);
 }
 
-async function openDisk(spec: BucketSpec, isReadOnly: boolean): Promise<OpenedBucket> {
-  if (isReadOnly) return { spec, bucket: new DiskBucket(spec.name, spec.target), problem: null };
+type Adapted = Omit<OpenedBucket, "bucket"> & { adapter: Bucket };
+
+async function openDisk(spec: BucketSpec, isReadOnly: boolean): Promise<Adapted> {
+  const adapter = new DiskBucket(spec.name, spec.target);
+  if (isReadOnly) return { spec, adapter, size: adapter, problem: null };
   try {
-    return { spec, bucket: await DiskBucket.open(spec.name, spec.target), problem: null };
+    await adapter.open();
+    return { spec, adapter, size: adapter, problem: null };
   } catch (error) {
-    return { spec, bucket: new DiskBucket(spec.name, spec.target), problem: asProblem(error) };
+    return { spec, adapter, size: adapter, problem: asProblem(error) };
   }
 }
 
@@ -94,18 +114,21 @@ async function openGcsClient(endpoint: string | undefined): Promise<GcsClient> {
   return endpoint === undefined ? GcsClient.google() : GcsClient.emulator(endpoint);
 }
 
-async function openGcs(spec: BucketSpec, client: GcsClient, timeoutMs: number): Promise<OpenedBucket> {
+/** Google knows no size of a bucket. */
+const BOUNDLESS: BucketSize = { capacityBytes: async () => null };
+
+async function openGcs(spec: BucketSpec, client: GcsClient, timeoutMs: number): Promise<Adapted> {
   const { GcsBucket } = await import("./gcs.js");
-  const bucket = new GcsBucket(client, spec.target);
+  const adapter = new GcsBucket(client, spec.target);
   // The bucket is asked even if the region is configured: the operator learns at the start that it is not there.
   const late = new BucketError("unavailable", `${spec.name}: metadata: no answer in ${timeoutMs} ms`);
   const deadline = new AbortController();
   const timer = setTimeout(() => deadline.abort(late), timeoutMs);
   try {
     const location = await client.location(spec.target, deadline.signal);
-    return { spec: { ...spec, region: spec.region ?? location }, bucket, problem: null };
+    return { spec: { ...spec, region: spec.region ?? location }, adapter, size: BOUNDLESS, problem: null };
   } catch (error) {
-    return { spec, bucket, problem: asProblem(error) };
+    return { spec, adapter, size: BOUNDLESS, problem: asProblem(error) };
   } finally {
     clearTimeout(timer);
   }

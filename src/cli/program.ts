@@ -15,6 +15,8 @@ export interface Commands extends RecoverCommands {
   auditVerify(heads: { from?: AuditHead; expect?: AuditHead }): Promise<void>;
   /** Prints the audit log, a JSON object a line. */
   auditExport(heads: { from?: AuditHead }): Promise<void>;
+  /** Empties a bucket, showing how far it is, and prints what was moved. */
+  drain(bucket: string): Promise<void>;
   /** Writes the GraphQL schema. */
   schema(file: string): Promise<void>;
 }
@@ -43,6 +45,11 @@ export function program(commands: Commands, version: string): Command {
     .description("print the log, oldest first, a JSON object a line")
     .option("--from <number:hash>", "begin after this entry", auditHead)
     .action(commands.auditExport);
+  cli
+    .command("drain")
+    .description("move everything out of a bucket, and wait until it is empty")
+    .argument("<bucket>", "its URL as in BUCKETS, without options")
+    .action(commands.drain);
   cli.command("schema").description("write the GraphQL schema").argument("<file>").action(commands.schema);
   addRecover(cli, commands);
   return cli;

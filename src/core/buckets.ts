@@ -42,7 +42,7 @@ export class Buckets {
 
   #check({ before, after, others, contents }: BucketStep): void {
     if (after.state === "disabled" && isInUse(contents))
-      throw inUse(before, "state", "Chunks, tails or writers still need it: drain it first.");
+      throw inUse(before, "state", "Chunks, manifests, tails or writers still need it: drain it first.");
     if (this.#takesChunks(before) && !this.#takesChunks(after) && !others.some(b => this.#takesChunks(b)))
       throw inUse(before, "state", "No other bucket takes new chunks.");
   }
@@ -53,8 +53,8 @@ export class Buckets {
 }
 
 /** Whether anything that lies there may still be asked for. */
-export function isInUse({ chunkCount, tailCount, reservedCount }: BucketContents): boolean {
-  return chunkCount + tailCount + reservedCount > 0;
+export function isInUse({ chunkCount, manifestCount, tailCount, reservedCount }: BucketContents): boolean {
+  return chunkCount + manifestCount + tailCount + reservedCount > 0;
 }
 
 function checkWeight(weight: number | undefined): void {
@@ -64,7 +64,7 @@ function checkWeight(weight: number | undefined): void {
 }
 
 function inUse(bucket: BucketRecord, field: string, reason: string): VaultError {
-  return new VaultError("BUCKET_IN_USE", `bucket ${bucket.id} cannot be changed`, {
+  return new VaultError("BUCKET_IN_USE", `bucket ${bucket.name}: ${reason}`, {
     field,
     facts: { reason },
   });

@@ -104,14 +104,35 @@ export function place(
   );
   const trusted = open.filter(bucket => !suspects.has(bucket.id));
   const rest = open.filter(bucket => suspects.has(bucket.id));
-  return [...shuffle(trusted, random), ...shuffle(rest, random)].slice(0, count).map(bucket => bucket.id);
+  return [...shuffled(trusted, random), ...shuffled(rest, random)].slice(0, count).map(bucket => bucket.id);
+}
+
+/**
+ * Draws another bucket for a chunk that leaves its own, by weight: none of those `holding` a chunk of the stripe, and
+ * none that `failed` to take this one. Where there is a choice, it lies in a failure domain that holds the fewest chunks
+ * of the stripe; suspects come last. Undefined where there is none: unlike a new chunk, this one has a place already.
+ */
+export function placeElsewhere(
+  candidates: readonly BucketRecord[],
+  { holding, failed }: { holding: ReadonlySet<BucketId>; failed: ReadonlySet<BucketId> },
+  suspects: ReadonlySet<BucketId>,
+  random: Random,
+): BucketId | undefined {
+  const free = candidates.filter(({ id, weight }) => weight > 0 && !holding.has(id) && !failed.has(id));
+  const trusted = free.filter(({ id }) => !suspects.has(id));
+  const open = trusted.length > 0 ? trusted : free;
+  const heldIn = ({ domain }: BucketRecord) =>
+    domain === null ? 0 : candidates.filter(one => one.domain === domain && holding.has(one.id)).length;
+  const fewest = Math.min(...open.map(heldIn));
+  const spread = open.filter(bucket => heldIn(bucket) === fewest);
+  return place(spread, 1, new Set(), new Set(), random)[0];
 }
 
 /**
  * A weighted random order: each bucket draws u^(1/weight) and the largest comes first, which is the same as drawing
  * without replacement by weight (Efraimidis & Spirakis, "Weighted random sampling with a reservoir", 2006).
  */
-function shuffle(buckets: readonly BucketRecord[], random: Random): BucketRecord[] {
+export function shuffled(buckets: readonly BucketRecord[], random: Random): BucketRecord[] {
   return buckets
     .map(bucket => ({ bucket, rank: random() ** (1 / bucket.weight) }))
     .sort((a, b) => b.rank - a.rank)

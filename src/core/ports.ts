@@ -56,6 +56,32 @@ export interface Bucket {
   list(after: ObjectKey | null, signal?: AbortSignal): Promise<readonly ObjectKey[]>;
 }
 
+/** What some providers can tell beside the port of their bucket. */
+export interface BucketSize {
+  /** Bytes the bucket can hold altogether; null where nobody knows. */
+  capacityBytes(): Promise<number | null>;
+}
+
+/** How a bucket did in the last fifteen minutes, as this process saw it. */
+export interface HealthReport {
+  /** Whether it answered when it was last asked, in whatever way. */
+  readonly isReachable: boolean;
+  /** How long ago that was. */
+  readonly ageMs: number;
+  /** Of what went well; null when nothing was asked. */
+  readonly latencyMsP50: number | null;
+  readonly latencyMsP95: number | null;
+  /** Failed attempts among all, 0 to 1; null when nothing was asked. */
+  readonly errorRate: number | null;
+  /** What failed and how, in a word each: no object, no path, no address. */
+  readonly lastError: string | null;
+}
+
+export interface BucketHealth {
+  /** By the bucket's name. Null: never asked here. */
+  of(bucket: string): HealthReport | null;
+}
+
 /** The `buckets` table. */
 export interface BucketDirectory {
   /** Gives every configured bucket a row (a new one is active, weight 1) and returns all rows. Idempotent. */
@@ -95,6 +121,8 @@ export interface BucketStep {
 export interface BucketContents {
   readonly chunkCount: number;
   readonly storedBytes: number;
+  /** Objects of recovery manifests. */
+  readonly manifestCount: number;
   /** Tails of open uploads. */
   readonly tailCount: number;
   /** Objects reserved by a writer or a move that may still name them. */
@@ -241,7 +269,7 @@ export interface DeadObjects {
   expired(limit: number): Promise<{ uploads: readonly FileId[]; files: readonly FileId[] }>;
   /**
    * Claims up to `limit` dead objects for a few minutes, so that replicas do not sweep the same ones: those declared
-   * dead, and pending ones older than `graceSeconds` whose upload has ended or whose lease is over.
+   * dead, and pending ones older than `graceSeconds` whose upload has ended, or whose lease or hold is over.
    */
   claim(limit: number, graceSeconds: number): Promise<readonly ObjectRef[]>;
   /** Forgets objects whose bytes are gone. */

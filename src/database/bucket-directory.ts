@@ -70,8 +70,9 @@ async function listBuckets(em: EntityManager): Promise<readonly BucketRecord[]> 
 
 /** Reservations that nobody can commit any more (dead-objects.ts) do not count: the sweep will take them. */
 async function readContents(em: EntityManager, id: BucketId): Promise<BucketContents> {
-  const { rows } = await sql<Record<"tails" | "reserved" | "dead", string>>`
+  const { rows } = await sql<Record<"manifests" | "tails" | "reserved" | "dead", string>>`
     select
+      (select count(*) from manifest_objects where bucket_id = ${id}) as manifests,
       (select count(*) from uploads where stage = 'receiving' and tail_bucket_id = ${id}) as tails,
       (select count(*) from pending_objects p left join uploads u on u.id = p.upload_id
        where p.bucket_id = ${id}
@@ -81,6 +82,7 @@ async function readContents(em: EntityManager, id: BucketId): Promise<BucketCont
   return {
     chunkCount: usage?.chunkCount ?? 0,
     storedBytes: usage?.storedBytes ?? 0,
+    manifestCount: Number(rows[0]?.manifests),
     tailCount: Number(rows[0]?.tails),
     reservedCount: Number(rows[0]?.reserved),
     deadCount: Number(rows[0]?.dead),

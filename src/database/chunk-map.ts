@@ -48,6 +48,7 @@ export class ChunkRows implements ChunkMap {
           tail_bucket_id = ${commit.tail?.bucketId ?? null},
           tail_object_key = ${commit.tail?.objectKey ?? null},
           tail_plain_bytes = ${commit.tail?.plainBytes ?? null},
+          leased_at = now(),
           expires_at = now() + make_interval(secs => ${commit.ttlSeconds})
         where id = ${commit.uploadId}`.execute(db);
       await insertChunks(em, commit.uploadId, commit.chunks);

@@ -70,15 +70,17 @@ export class DeadRows implements DeadObjects {
   }
 
   /**
-   * A pending object is dead when no commit can name it any more: its upload has ended, or another writer holds a
-   * newer lease. A commit under way holds the upload's row, so a newer lease is seen only after that commit is.
+   * A pending object is dead when nothing can name it any more: its upload has ended, another writer holds a newer
+   * lease, or it was held for a move whose time is over. A commit under way holds the upload's row, so a newer lease is
+   * seen only after that commit is; a swap under way holds the pending row itself.
    */
   async #claimPending(limit: number, graceSeconds: number): Promise<ObjectRef[]> {
     const { rows } = await sql<ObjectRow>`
       with lost as (
         select p.bucket_id, p.object_key from pending_objects p left join uploads u on u.id = p.upload_id
         where p.created_at < now() - make_interval(secs => ${graceSeconds})
-          and (u.id is null or u.stage <> 'receiving' or u.lease > p.lease)
+          and case when p.upload_id is null then p.held_until < now()
+            else u.id is null or u.stage <> 'receiving' or u.lease > p.lease end
         order by p.created_at limit ${limit} for update of p skip locked
       ), taken as (
         delete from pending_objects p using lost

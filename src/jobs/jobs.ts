@@ -12,16 +12,21 @@ import type { Log } from "../core/ports.js";
 export interface Work {
   sweep(signal: AbortSignal): Promise<unknown>;
   /** Chains audit events that a dead process has left, and tells the log's head. */
-  audit(): Promise<unknown>;
+  audit(signal: AbortSignal): Promise<unknown>;
   /** Writes stale recovery manifests anew. */
   manifests(signal: AbortSignal): Promise<unknown>;
+  drain(signal: AbortSignal): Promise<unknown>;
 }
 
-const EVERY_MINUTE = { match: "* * * * *", options: { backfillPeriod: 0, maxAttempts: 1 } };
-const CRON = (["sweep", "manifests", "audit"] satisfies (keyof Work)[]).map(task => ({
+/** Each once a minute, by one of the replicas; what one did not do, or died over, is done a minute later. */
+const TASKS = ["sweep", "manifests", "audit", "drain"] as const satisfies (keyof Work)[];
+const CRON = TASKS.map(task => ({
   task,
-  ...EVERY_MINUTE,
+  match: "* * * * *",
+  options: { backfillPeriod: 0, maxAttempts: 1 },
 }));
+/** Jobs of one replica at once: a drain takes most of its minute, and the sweep must not wait for it. */
+const JOBS_AT_ONCE = 4;
 /** How long after it stopped by itself, the database being away, the runner is started again. */
 const RESTART_DELAY_MS = 5_000;
 
@@ -34,11 +39,9 @@ export async function migrateJobs(pool: Pool): Promise<void> {
 export async function startJobs(pool: Pool, work: Work, log: Log): Promise<{ stop(): Promise<void> }> {
   const stopping = new AbortController();
   const { signal } = stopping;
-  const taskList: TaskList = {
-    sweep: () => work.sweep(signal).then(() => undefined),
-    audit: () => work.audit().then(() => undefined),
-    manifests: () => work.manifests(signal).then(() => undefined),
-  };
+  const taskList: TaskList = Object.fromEntries(
+    TASKS.map(task => [task, () => work[task](signal).then(() => undefined)]),
+  );
   let runner = await startRunner(pool, taskList, log);
   const watching = watch();
   return {
@@ -69,7 +72,7 @@ function startRunner(pool: Pool, taskList: TaskList, log: Log): Promise<Runner> 
     pgPool: pool,
     taskList,
     parsedCronItems: parseCronItems(CRON),
-    concurrency: 1,
+    concurrency: JOBS_AT_ONCE,
     noHandleSignals: true, // main.ts decides when the process ends
     // Batched, with no delay: unbatched, 0.18 does not await how a job ended, and a database that is away then ends
     // the whole process by an unhandled rejection.

@@ -77,6 +77,7 @@ describe("a bucket", () => {
       code: "BUCKET_IN_USE",
     });
     await vault.sql("delete from chunks");
+    await vault.sql("delete from manifest_objects");
     await vault.sql("delete from pending_objects");
     await vault.chunkMap.reserve(upload.id, 0, [{ bucketId: id, objectKey: newObjectKey() }]);
     await expect(vault.steering.change(id, { state: "disabled" })).rejects.toMatchObject({

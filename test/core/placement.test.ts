@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { BucketRecord, BucketState, ParityProfile } from "../../src/core/model.js";
-import { canHold, choose, place, profileFor } from "../../src/core/placement.js";
+import { canHold, choose, place, placeElsewhere, profileFor } from "../../src/core/placement.js";
 import { seeded } from "../support/flaky-proxy.js";
 
 const bucket = (id: number, weight = 1, state: BucketState = "active"): BucketRecord => ({
@@ -133,5 +133,30 @@ describe("choose, chunk by chunk, fills a stripe", () => {
       expect(new Set(ids).size).toBe(5);
       expect(most(ids.map(id => domains[id - 1]))).toBe(2);
     }
+  });
+});
+
+describe("placeElsewhere", () => {
+  const inDomain = (id: number, domain: string | null) => ({ ...bucket(id), domain });
+  const six = [1, 2, 3, 4, 5, 6].map(id => inDomain(id, ["a", "b", "c"][(id - 1) % 3] ?? null));
+  const drawn = (some: BucketRecord[], holding: number[], { failed = [0], suspects = [0] } = {}) => {
+    const sets = { holding: new Set(holding), failed: new Set(failed) };
+    const ids = Array.from({ length: 50 }, (_, seed) =>
+      placeElsewhere(some, sets, new Set(suspects), seeded(seed)),
+    );
+    return [...new Set(ids)].sort();
+  };
+
+  test.each([
+    ["any that holds nothing of the stripe", [1, 2, 3], [1], {}, [2, 3]],
+    ["the domain that holds the fewest of it", six, [1, 2, 4], {}, [3, 6]],
+    ["no suspect while there is another", six, [1, 2, 4], { suspects: [3] }, [6]],
+    ["another domain rather than a suspect", six, [1, 2, 4], { suspects: [3, 6] }, [5]],
+    ["a suspect rather than nothing", [1, 2], [1], { suspects: [2] }, [2]],
+    ["none that failed to take it", [1, 2, 3], [1], { failed: [2] }, [3]],
+    ["nothing where all hold a chunk of it", [1, 2], [1, 2], {}, [undefined]],
+  ])("draws %s", (_, some, holding, others, expected) => {
+    const candidates = some.map(one => (typeof one === "number" ? bucket(one) : one));
+    expect(drawn(candidates, holding, others)).toEqual(expected);
   });
 });

@@ -3,7 +3,14 @@ import type { BucketStep } from "../../src/core/ports.js";
 import { DatabaseClock } from "../../src/database/clock.js";
 import { append, beginUpload, commitOf, newChunk, newRef, some, stores, times } from "./fixture.js";
 
-const NOTHING = { chunkCount: 0, storedBytes: 0, tailCount: 0, reservedCount: 0, deadCount: 0 };
+const NOTHING = {
+  chunkCount: 0,
+  storedBytes: 0,
+  manifestCount: 0,
+  tailCount: 0,
+  reservedCount: 0,
+  deadCount: 0,
+};
 
 const s = stores();
 const gcs = (name: string, region: string | null = null) => ({
@@ -69,7 +76,7 @@ describe("the contents of a bucket", () => {
     const tail = { ...newRef(1), plainBytes: 5 };
     await append(s, commitOf(upload, 1005, [newChunk(0, 0), newChunk(0, 1)], tail));
     await s.chunkMap.reserve(upload.id, upload.lease, [newRef(1), newRef(2)]);
-    const held = { chunkCount: 1, storedBytes: 1024, tailCount: 1, reservedCount: 1, deadCount: 0 };
+    const held = { ...NOTHING, chunkCount: 1, storedBytes: 1024, tailCount: 1, reservedCount: 1 };
     expect(await s.buckets.contents(1)).toEqual(held);
     await s.uploads.lease(upload.id, { offset: 1005 });
     expect(await s.buckets.contents(1)).toEqual({ ...held, reservedCount: 0 });

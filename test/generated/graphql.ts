@@ -229,19 +229,19 @@ export type ChunkMapQueryVariables = Exact<{
 
 export type ChunkMapQuery = { file: { chunks: { totalCount: number, nodes: Array<{ id: string, kind: ChunkKind, index: number | null, stripe: number, shard: number, offset: number | null, storedSize: number, digest: string, objectKey: string, state: ChunkState, writtenAt: string, lastVerifiedAt: string | null, bucket: { id: string, name: string, provider: BucketProvider, state: BucketState } }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null } | null };
 
-export type BucketFactsFragment = { id: string, name: string, provider: BucketProvider, region: string | null, state: BucketState, weight: number, usedSize: number, chunkCount: number };
+export type BucketFactsFragment = { id: string, name: string, provider: BucketProvider, region: string | null, state: BucketState, weight: number, usedSize: number, capacity: number | null, chunkCount: number, health: { reachable: boolean, checkedAt: string, latencyMsP50: number | null, latencyMsP95: number | null, errorRate: number | null, lastError: string | null } };
 
 export type BucketsQueryVariables = Exact<{ [key: string]: never; }>;
 
 
-export type BucketsQuery = { buckets: Array<{ id: string, name: string, provider: BucketProvider, region: string | null, state: BucketState, weight: number, usedSize: number, chunkCount: number }> };
+export type BucketsQuery = { buckets: Array<{ id: string, name: string, provider: BucketProvider, region: string | null, state: BucketState, weight: number, usedSize: number, capacity: number | null, chunkCount: number, health: { reachable: boolean, checkedAt: string, latencyMsP50: number | null, latencyMsP95: number | null, errorRate: number | null, lastError: string | null } }> };
 
 export type UpdateBucketMutationVariables = Exact<{
   input: UpdateBucketInput;
 }>;
 
 
-export type UpdateBucketMutation = { updateBucket: { bucket: { id: string, name: string, provider: BucketProvider, region: string | null, state: BucketState, weight: number, usedSize: number, chunkCount: number } | null, userErrors: Array<{ code: UserErrorCode, message: string, field: Array<string> | null, retryAfterSeconds: number | null }> } };
+export type UpdateBucketMutation = { updateBucket: { bucket: { id: string, name: string, provider: BucketProvider, region: string | null, state: BucketState, weight: number, usedSize: number, capacity: number | null, chunkCount: number, health: { reachable: boolean, checkedAt: string, latencyMsP50: number | null, latencyMsP95: number | null, errorRate: number | null, lastError: string | null } } | null, userErrors: Array<{ code: UserErrorCode, message: string, field: Array<string> | null, retryAfterSeconds: number | null }> } };
 
 export type AuditFactsFragment = { id: string, at: string, action: AuditAction, outcome: AuditOutcome, fileHash: string | null, uploadId: string | null, actor: string | null, clientIp: string | null, requestId: string | null, message: string | null, count: number, entry: string, bucket: { name: string } | null };
 
@@ -402,7 +402,16 @@ export const BucketFactsFragmentDoc = new TypedDocumentString(`
   state
   weight
   usedSize
+  capacity
   chunkCount
+  health {
+    reachable
+    checkedAt
+    latencyMsP50
+    latencyMsP95
+    errorRate
+    lastError
+  }
 }
     `, {"fragmentName":"BucketFacts"}) as unknown as TypedDocumentString<BucketFactsFragment, unknown>;
 export const AuditFactsFragmentDoc = new TypedDocumentString(`
@@ -571,7 +580,16 @@ export const BucketsDocument = new TypedDocumentString(`
   state
   weight
   usedSize
+  capacity
   chunkCount
+  health {
+    reachable
+    checkedAt
+    latencyMsP50
+    latencyMsP95
+    errorRate
+    lastError
+  }
 }`) as unknown as TypedDocumentString<BucketsQuery, BucketsQueryVariables>;
 export const UpdateBucketDocument = new TypedDocumentString(`
     mutation UpdateBucket($input: UpdateBucketInput!) {
@@ -592,7 +610,16 @@ export const UpdateBucketDocument = new TypedDocumentString(`
   state
   weight
   usedSize
+  capacity
   chunkCount
+  health {
+    reachable
+    checkedAt
+    latencyMsP50
+    latencyMsP95
+    errorRate
+    lastError
+  }
 }
 fragment Mistake on UserError {
   code

@@ -6,12 +6,15 @@ import type { BucketSpec } from "../../src/buckets/spec.js";
 import { MemoryBucket } from "../../src/buckets/memory.js";
 import { readConfig } from "../../src/config.js";
 import { BucketSet } from "../../src/core/bucket-set.js";
+import type { DrainDeps, Drained } from "../../src/core/drain.js";
+import { drain } from "../../src/core/drain.js";
 import type { PlainRange } from "../../src/core/downloads.js";
 import type { Caller, FileTerms, ObjectRef, StoredFile } from "../../src/core/model.js";
 import type { Swept } from "../../src/core/sweep.js";
 import { sweep } from "../../src/core/sweep.js";
 import type { BegunUpload } from "../../src/core/upload-inputs.js";
 import { ChunkCatalogueRows } from "../../src/database/chunk-catalogue.js";
+import { CHUNK_STATES } from "../../src/database/chunk-map.js";
 import { openDatabase } from "../../src/database/orm.js";
 import { SEGMENT_OVERHEAD_BYTES } from "../../src/format/layout.js";
 import type { Vault as Core } from "../../src/vault.js";
@@ -175,6 +178,15 @@ export async function openVault({
       return (await (await database.pool()).query(text.replace("?", "$1"), values)).rows;
     },
 
+    /** Shard and state of the chunks of a file's first stripe. */
+    async chunkStates(fileId: string): Promise<[number, string][]> {
+      const { rows } = await sql<{ shard: number; state: number }>`
+        select shard, state from chunks where file_id = ${fileId} and stripe = 0 order by shard`.execute(
+        database.em().getKysely(),
+      );
+      return rows.map(({ shard, state }) => [shard, CHUNK_STATES[state] ?? "unknown"]);
+    },
+
     /** The buckets as another process over the same database sees them. */
     replica(): Promise<BucketSet> {
       const configured = faulty.map(bucket => ({ bucket, provider: "memory" as const, ...NOWHERE }));
@@ -185,6 +197,21 @@ export async function openVault({
       await sql`update uploads set expires_at = now() - interval '1 second' where id = ${uploadId}`.execute(
         database.em().getKysely(),
       );
+    },
+
+    /**
+     * A minute of a replica: one round, and the manifests written anew. Keeps nothing for readers; a writer is alive for an
+     * hour unless told otherwise.
+     */
+    async drain(options: Partial<DrainDeps & { timeMs: number }> = {}): Promise<Drained> {
+      const { timeMs = 60_000, ...deps } = options;
+      const times = { keepSeconds: 0, idleSeconds: 3600, bytesPerSecond: 2 ** 40 };
+      const drained = await drain(
+        { ...core.drainable, ...times, log: silent, ...deps },
+        { timeMs, signal: new AbortController().signal },
+      );
+      await core.manifests.refreshStale();
+      return drained;
     },
 
     /** Without a grace time: nothing is under way. */

@@ -1,8 +1,9 @@
 /** A bucket as the schema shows it. */
-import { Field, Int, ObjectType, registerEnumType } from "type-graphql";
+import { Field, Float, Int, ObjectType, registerEnumType } from "type-graphql";
 import type { BucketRecord } from "../../core/model.js";
 import { globalId } from "./ids.js";
 import { NodeType } from "./node.js";
+import { DateTime } from "./scalars.js";
 
 export enum BucketProvider {
   GCS = "gcs",
@@ -28,6 +29,33 @@ registerEnumType(BucketState, {
     DRAINING: { description: "Its chunks are being moved away." },
   },
 });
+
+@ObjectType("BucketHealth", {
+  description:
+    "How a bucket does, as the answering replica saw it: every attempt counts, and one a minute is made where nobody\n" +
+    "asks. Other replicas may see another network.",
+})
+export class BucketHealthType {
+  @Field(() => Boolean, { description: "Whether it answered when it was last asked." }) reachable!: boolean;
+  @Field(() => DateTime, { description: "When that was." }) checkedAt!: Date;
+
+  @Field(() => Float, {
+    nullable: true,
+    description: "Median and 95th percentile of the last 15 minutes, in milliseconds.",
+  })
+  latencyMsP50!: number | null;
+
+  @Field(() => Float, { nullable: true }) latencyMsP95!: number | null;
+
+  @Field(() => Float, { nullable: true, description: "Failed attempts among all of the last 15 minutes." })
+  errorRate!: number | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description: "What failed last in the last 15 minutes, and how, in a word each.",
+  })
+  lastError!: string | null;
+}
 
 @ObjectType("Bucket", { implements: NodeType, description: "A place that holds chunks. Admin." })
 export class BucketType extends NodeType implements Pick<BucketRecord, "name" | "region" | "weight"> {

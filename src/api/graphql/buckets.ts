@@ -2,18 +2,29 @@
 import { Arg, Ctx, FieldResolver, Int, Mutation, Query, Resolver, Root } from "type-graphql";
 import type { BucketUsage } from "../../core/catalogue.js";
 import { VaultError } from "../../core/errors.js";
+import type { HealthReport } from "../../core/ports.js";
 import { requireAdmin } from "../caller.js";
 import type { ApiDeps } from "../deps.js";
-import { BucketType, bucketGlobalId, bucketView } from "./bucket-type.js";
+import { BucketHealthType, BucketType, bucketGlobalId, bucketView } from "./bucket-type.js";
 import type { Context } from "./context.js";
 import { orUserErrors } from "./errors.js";
 import { UpdateBucketInput } from "./inputs.js";
 import { UpdateBucketPayload } from "./payloads.js";
 import { ByteSize } from "./scalars.js";
 
+/** Of a bucket that has a row but is not among this replica's `BUCKETS`. */
+const UNKNOWN: HealthReport = {
+  isReachable: false,
+  ageMs: 0,
+  latencyMsP50: null,
+  latencyMsP95: null,
+  errorRate: null,
+  lastError: "not configured here",
+};
+
 @Resolver(() => BucketType)
 export class BucketResolver {
-  constructor(private readonly deps: Pick<ApiDeps, "steering">) {}
+  constructor(private readonly deps: Pick<ApiDeps, "steering" | "bucketHealth" | "bucketSizes" | "clock">) {}
 
   @Query(() => [BucketType], { description: "Admin." })
   async buckets(@Ctx() { caller }: Context): Promise<BucketType[]> {
@@ -52,6 +63,23 @@ export class BucketResolver {
   @FieldResolver(() => Int, { description: "Chunks of files and of uploads under way, parity included." })
   async chunkCount(@Root() bucket: BucketType, @Ctx() context: Context): Promise<number> {
     return (await this.#usageOf(bucket, context))?.chunkCount ?? 0;
+  }
+
+  @FieldResolver(() => ByteSize, {
+    nullable: true,
+    description:
+      "What it can hold altogether; null where nobody knows. For a folder, its file system, which others may share.",
+  })
+  async capacity(@Root() { name }: BucketType): Promise<number | null> {
+    return (await this.deps.bucketSizes.get(name)?.capacityBytes()) ?? null;
+  }
+
+  @FieldResolver(() => BucketHealthType)
+  async health(@Root() { name }: BucketType): Promise<BucketHealthType> {
+    const report = this.deps.bucketHealth.of(name) ?? UNKNOWN;
+    const { isReachable: reachable, ageMs, latencyMsP50, latencyMsP95, errorRate, lastError } = report;
+    const checkedAt = new Date((await this.deps.clock.now()).getTime() - ageMs);
+    return { reachable, checkedAt, latencyMsP50, latencyMsP95, errorRate, lastError };
   }
 
   async #usageOf({ source }: BucketType, context: Context): Promise<BucketUsage | undefined> {

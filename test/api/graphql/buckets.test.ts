@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { randomBytes } from "node:crypto";
+import { rename } from "node:fs/promises";
+import { join } from "node:path";
 import type { BucketState } from "../../generated/graphql.js";
 import { BucketsDocument, UpdateBucketDocument } from "../../generated/graphql.js";
 import type { TestServer } from "../../support/server.js";
@@ -32,7 +34,7 @@ describe("an administrator", () => {
     const all = await buckets();
     expect(all).toHaveLength(6);
     for (const { chunkCount, usedSize } of all) expect(usedSize).toBe(1024 * chunkCount);
-    expect(all.reduce((sum, { chunkCount }) => sum + chunkCount, 0)).toBe(40);
+    expect(all.reduce((sum, { chunkCount }) => sum + chunkCount, 0)).toBe(40 + 20); // two of parity for every four
   });
 
   test("changes state and weight, one or both, and reads them back", async () => {
@@ -74,4 +76,26 @@ test("nobody else changes or sees a bucket", async () => {
     expect(errors?.[0]?.extensions.code).toBe("UNAUTHENTICATED");
   }
   expect((await buckets())[0]?.state).toBe("ACTIVE");
+});
+
+describe("the health of a bucket", () => {
+  test("comes of what really happened to it, and tells no path", async () => {
+    const [first] = await buckets();
+    expect(first?.health).toMatchObject({ reachable: true, errorRate: 0, lastError: null });
+    expect(Math.abs(Date.parse(first?.health.checkedAt ?? "") - Date.now())).toBeLessThan(60_000);
+    expect(first?.health.latencyMsP95).toBeGreaterThanOrEqual(first?.health.latencyMsP50 ?? Infinity);
+    expect(first?.capacity).toBeGreaterThan(0);
+
+    const folder = join(server.dataDir, "buckets", "1");
+    await rename(folder, `${folder}-away`);
+    expect((await fetch(`${server.url}/readyz`)).status).toBe(200); // five buckets are enough for a stripe
+    const health = (await buckets())[0]?.health;
+    expect(health).toMatchObject({ reachable: false, lastError: "get: unavailable" });
+    expect(health?.errorRate).toBeGreaterThan(0);
+    expect(JSON.stringify(health)).not.toContain("/");
+
+    await rename(`${folder}-away`, folder);
+    expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
+    expect((await buckets())[0]?.health).toMatchObject({ reachable: true, lastError: "get: unavailable" });
+  });
 });

@@ -1,0 +1,48 @@
+/** What a replica does while nobody asks: sweeping, telling the audit log's head, keeping manifests up, emptying buckets that are draining. */
+import type { Logger } from "pino";
+import { logAuditHead } from "./audit-head.js";
+import type { Config } from "./config.js";
+import type { AuditHead } from "./core/audit.js";
+import type { DrainDeps } from "./core/drain.js";
+import { drain } from "./core/drain.js";
+import { sweep } from "./core/sweep.js";
+import type { Database } from "./database/orm.js";
+import { startJobs } from "./jobs/jobs.js";
+import { logOf } from "./log.js";
+import type { Vault } from "./vault.js";
+
+/** A drain ends before the next one is due. */
+const DRAIN_SLICE_MS = 50_000;
+
+/** Begins; `stop` waits for what is under way. */
+export async function startBackground(
+  database: Database,
+  vault: Vault,
+  config: Config,
+  log: Logger,
+): Promise<{ stop(): Promise<void> }> {
+  let head: AuditHead | null = null;
+  const work = {
+    sweep: (signal: AbortSignal) => sweep(sweepDeps(vault, config, log), signal),
+    async audit() {
+      head = await logAuditHead(vault.auditTrail, logOf(log), head);
+    },
+    manifests: (signal: AbortSignal) => vault.manifests.refreshStale(signal),
+    drain: (signal: AbortSignal) => drain(drainDeps(vault, config, log), { timeMs: DRAIN_SLICE_MS, signal }),
+  };
+  return startJobs(await database.pool(), work, logOf(log));
+}
+
+export function sweepDeps(vault: Vault, config: Config, log: Logger): Parameters<typeof sweep>[0] {
+  return { ...vault.sweepable, log: logOf(log), graceSeconds: config.SWEEP_GRACE_SECONDS };
+}
+
+export function drainDeps(vault: Vault, config: Config, log: Logger): DrainDeps {
+  return {
+    ...vault.drainable,
+    log: logOf(log),
+    keepSeconds: config.SWEEP_GRACE_SECONDS,
+    idleSeconds: config.SWEEP_GRACE_SECONDS,
+    bytesPerSecond: config.MOVE_BYTES_PER_SECOND,
+  };
+}

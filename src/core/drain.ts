@@ -1,0 +1,151 @@
+/**
+ * Emptying buckets: everything that lies in one that is draining, or was disabled with a writer under way, is moved to
+ * others, a bounded time at a time. Nothing is remembered between times: what was moved is no longer there to be found, and
+ * each time begins at another place, so that what cannot be moved never stands before what can. Any number of replicas may
+ * do it at once; a move that loses to another changes nothing.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { newFileId } from "../format/id.js";
+import type { BucketId, BucketRecord } from "./model.js";
+import type { BucketListing, PlacedChunk } from "./moves.js";
+import { shuffled } from "./placement.js";
+import type { BucketDirectory, Log } from "./ports.js";
+import type { Outcome, RelocateDeps } from "./relocate.js";
+import { relocateChunk, relocateTail } from "./relocate.js";
+
+/** Moves under way at once; each holds one object in memory, out of the process's budget. */
+const MOVES_AT_ONCE = 4;
+const PAGE = 64;
+const TAILS = 1000;
+/** A bucket that failed this often in a row is left until the next time. */
+const MAX_FAILURES = 16;
+/** Before the first file id. */
+const FIRST = { fileId: "00000000-0000-0000-0000-000000000000", stripe: 0, shard: 0 };
+
+export interface DrainDeps extends RelocateDeps {
+  readonly directory: BucketDirectory;
+  readonly listing: BucketListing;
+  readonly log: Log;
+  /** Bytes a second that this process moves at most. */
+  readonly bytesPerSecond: number;
+}
+
+/** How often each came of a move, and how many bytes were moved. */
+export type Drained = Record<Outcome | "movedBytes", number>;
+
+interface DrainOptions {
+  /** When to stop, though there is more. */
+  readonly timeMs: number;
+  readonly signal: AbortSignal;
+  /** Only this bucket. */
+  readonly bucketId?: BucketId;
+  readonly onMoved?: (drained: Readonly<Drained>) => void;
+}
+
+/** Goes once through every bucket that is to be emptied, as far as the time allows. */
+export async function drain(deps: DrainDeps, options: DrainOptions): Promise<Drained> {
+  await deps.buckets.refresh(); // the others must not be draining too
+  const until = performance.now() + options.timeMs;
+  const total = nothing();
+  const buckets = (await deps.directory.list()).filter(bucket => isToBeEmptied(bucket, options.bucketId));
+  for (const bucket of shuffled(buckets, deps.random)) {
+    const round = new Round(deps, bucket.id, options, until, total);
+    await round.go();
+  }
+  return total;
+}
+
+export function nothing(): Drained {
+  return { moved: 0, movedBytes: 0, missing: 0, corrupt: 0, unreadable: 0, unplaced: 0, overtaken: 0 };
+}
+
+function isToBeEmptied({ id, state }: BucketRecord, only: BucketId | undefined): boolean {
+  return (state === "draining" || state === "disabled") && (only ?? id) === id;
+}
+
+/** One going through one bucket. */
+class Round {
+  readonly #drained = nothing();
+  #failuresInRow = 0;
+  /** When the next move may begin. */
+  #paceAt = 0;
+
+  constructor(
+    private readonly deps: DrainDeps,
+    private readonly bucketId: BucketId,
+    private readonly options: DrainOptions,
+    private readonly until: number,
+    private readonly total: Drained,
+  ) {}
+
+  async go(): Promise<void> {
+    const { deps, bucketId } = this;
+    await deps.listing.endReservations(bucketId, deps.idleSeconds);
+    await this.#moveTails();
+    const chunks = this.#chunks();
+    const moving = Array.from({ length: MOVES_AT_ONCE }, () => this.#moveChunks(chunks));
+    const failed = (await Promise.allSettled(moving)).find(result => result.status === "rejected");
+    if (Object.values(this.#drained).some(count => count > 0))
+      deps.log.info("drained", { bucketId, ...this.#drained });
+    if (failed) throw failed.reason;
+  }
+
+  get #isOver(): boolean {
+    this.options.signal.throwIfAborted();
+    return performance.now() >= this.until || this.#failuresInRow >= MAX_FAILURES;
+  }
+
+  async #moveTails(): Promise<void> {
+    for (const tail of await this.deps.listing.tails(this.bucketId, TAILS)) {
+      if (this.#isOver) return;
+      await this.#count(relocateTail(this.deps, tail, this.options.signal), tail.plainBytes);
+    }
+  }
+
+  /** One of several that take from the same chunks. */
+  async #moveChunks(chunks: AsyncGenerator<PlacedChunk>): Promise<void> {
+    for await (const chunk of shared(chunks)) {
+      if (this.#isOver) return;
+      await this.#count(relocateChunk(this.deps, chunk, this.options.signal), chunk.storedBytes);
+    }
+  }
+
+  /** All of them, from anywhere on to the end, and then from the beginning. */
+  async *#chunks(): AsyncGenerator<PlacedChunk> {
+    const start = newFileId();
+    yield* this.#chunksAfter({ fileId: start, stripe: 0, shard: 0 });
+    for await (const chunk of this.#chunksAfter(FIRST)) {
+      if (chunk.fileId >= start) return;
+      yield chunk;
+    }
+  }
+
+  async *#chunksAfter(first: Pick<PlacedChunk, "fileId" | "stripe" | "shard">): AsyncGenerator<PlacedChunk> {
+    for (let after = first; !this.#isOver; ) {
+      const page = await this.deps.listing.chunks(this.bucketId, after, PAGE, this.deps.idleSeconds);
+      yield* page;
+      const last = page.at(-1);
+      if (!last) return;
+      after = last;
+    }
+  }
+
+  async #count(moving: Promise<Outcome>, bytes: number): Promise<void> {
+    const outcome = await moving;
+    for (const counts of [this.#drained, this.total]) {
+      counts[outcome]++;
+      if (outcome === "moved") counts.movedBytes += bytes;
+    }
+    this.#failuresInRow = outcome === "unreadable" ? this.#failuresInRow + 1 : 0;
+    if (outcome !== "moved") return;
+    this.options.onMoved?.(this.total);
+    const now = performance.now();
+    this.#paceAt = Math.max(now, this.#paceAt) + (bytes / this.deps.bytesPerSecond) * 1000;
+    await sleep(this.#paceAt - now, undefined, { signal: this.options.signal });
+  }
+}
+
+/** The same chunks for another consumer, who may leave without ending them for the rest. */
+function shared(chunks: AsyncGenerator<PlacedChunk>): AsyncIterable<PlacedChunk> {
+  return { [Symbol.asyncIterator]: () => ({ next: () => chunks.next() }) };
+}

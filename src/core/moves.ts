@@ -1,0 +1,56 @@
+/** The ports of moving stored objects from bucket to bucket: what draining finds, and what one move makes durable. */
+import type { FileId } from "../format/id.js";
+import type { BucketId, ChunkRecord, ObjectRef, Tail } from "./model.js";
+
+/** A chunk where it lies now. */
+export interface PlacedChunk extends ChunkRecord {
+  readonly fileId: FileId;
+}
+
+/** The tail of an open upload where it lies now. */
+export interface PlacedTail extends Tail {
+  readonly uploadId: FileId;
+}
+
+/** What lies in one bucket and can be moved now. */
+export interface BucketListing {
+  /**
+   * Up to `limit` chunks in the order of file, stripe and shard, after the given ones. Left out are those of a stripe that an
+   * upload is still filling, unless nobody has written to it for `idleSeconds`: its writer has chosen buckets for the rest.
+   */
+  chunks(
+    bucketId: BucketId,
+    after: Pick<PlacedChunk, "fileId" | "stripe" | "shard">,
+    limit: number,
+    idleSeconds: number,
+  ): Promise<readonly PlacedChunk[]>;
+  tails(bucketId: BucketId, limit: number): Promise<readonly PlacedTail[]>;
+  /**
+   * Ends the lease of uploads that nobody has written to for `idleSeconds` and that have objects reserved in the bucket, so
+   * that nobody can put there any more and the sweep may take what was put. The next writer takes a new lease as always.
+   */
+  endReservations(bucketId: BucketId, idleSeconds: number): Promise<void>;
+}
+
+/** From one object to another of equal bytes. */
+export interface Move<Placed extends ObjectRef> {
+  readonly from: Placed;
+  readonly to: ObjectRef;
+  /** The old object is left alone for this long, for those who read its row before. */
+  readonly keepSeconds: number;
+  /** How long an upload must be left alone before its lease may be ended (see {@link BucketListing.chunks}). */
+  readonly idleSeconds: number;
+}
+
+/** One move's steps in the database. */
+export interface Moves {
+  /** Records an object as pending before its bytes are put. After `holdSeconds` the sweep may find it dead. */
+  reserve(object: ObjectRef, holdSeconds: number): Promise<void>;
+  /**
+   * Compare-and-swap, all or nothing: if the row still names `from`, and `to` is still reserved, the row names `to`, `from`
+   * is dead, and `to` is pending no more. False, and nothing is changed: the row has moved on or is gone, the reservation is
+   * over, another chunk of the stripe lies in that bucket, or a writer is filling the stripe.
+   */
+  swapChunk(move: Move<PlacedChunk>): Promise<boolean>;
+  swapTail(move: Move<PlacedTail>): Promise<boolean>;
+}
