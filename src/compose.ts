@@ -24,6 +24,7 @@ import type { TokenVerifier } from "./core/ports.js";
 import { CatalogueRows } from "./database/catalogue.js";
 import { ChunkCatalogueRows } from "./database/chunk-catalogue.js";
 import { DatabaseClock } from "./database/clock.js";
+import { LinkCatalogueRows } from "./database/link-catalogue.js";
 import { startEmbedded } from "./database/embedded.js";
 import { LookupRows } from "./database/lookup.js";
 import type { Database } from "./database/orm.js";
@@ -134,6 +135,7 @@ async function build(
     catalogue: new CatalogueRows(database),
     tokens: tokensOf(config, options.keyTimings),
     chunkCatalogue: new ChunkCatalogueRows(database),
+    linkCatalogue: new LinkCatalogueRows(database),
     lookup: new LookupRows(database),
     bucketHealth: health,
     bucketSizes: new Map(opened.map(({ spec, size }) => [spec.name, size])),

@@ -1,6 +1,7 @@
 /** Core, wired to its stores, buckets and threads: everything below the doors. Tests compose it over faulty buckets. */
 import { randomInt } from "node:crypto";
 import type { OpenedBucket } from "./buckets/open.js";
+import { isCommonPassword } from "./common-passwords.js";
 import type { Config } from "./config.js";
 import { ArgonRuns } from "./core/argon-runs.js";
 import { Auditor } from "./core/auditor.js";
@@ -34,6 +35,7 @@ import { ManifestRows } from "./database/manifest-store.js";
 import { MoveRows } from "./database/moves.js";
 import type { Database } from "./database/orm.js";
 import { UploadRows } from "./database/upload-store.js";
+import { UseRows } from "./database/use-store.js";
 import { HasherPool } from "./workers/hasher-pool.js";
 import { SealerPool } from "./workers/pool.js";
 
@@ -130,8 +132,10 @@ export async function openVault(
       lanes: config.ARGON2_LANES,
     },
     minLength: config.MIN_PASSWORD_LENGTH,
+    isCommon: isCommonPassword,
     pepper: config.PEPPER ?? null,
   });
+  const termLimits = { maxExpiresInSeconds: config.MAX_EXPIRES_IN_SECONDS };
   const gathering = {
     buckets,
     chunkMap,
@@ -142,7 +146,7 @@ export async function openVault(
     damage: new DamageRows(database),
     log,
   };
-  const files = new Files({ store: fileRows, passwords, audit });
+  const files = new Files({ store: fileRows, passwords, audit, clock, termLimits });
   const links = new Links({
     files,
     fileStore: fileRows,
@@ -152,7 +156,8 @@ export async function openVault(
     audit,
     defaultTtlSeconds: config.LINK_TTL_SECONDS,
   });
-  const downloads = new Downloads({ ...gathering, links, files: fileRows, grants, audit });
+  const uses = new UseRows(database);
+  const downloads = new Downloads({ ...gathering, links, files: fileRows, uses, audit });
   const random = () => randomInt(RANDOM_STEPS) / RANDOM_STEPS;
   const moves = new MoveRows(database);
   const manifests = new Manifests({
@@ -179,7 +184,7 @@ export async function openVault(
     maxUploadBytes: config.MAX_UPLOAD_SIZE,
     profile: async () => profileOf(config.PARITY, (await buckets.candidates()).length),
     defaultChunkBytes: config.CHUNK_SIZE,
-    termLimits: { maxExpiresInSeconds: config.MAX_EXPIRES_IN_SECONDS },
+    termLimits,
     isOpenToAll: config.UPLOADS === "open",
   });
   const concatenations = new Concatenations(uploads, log);

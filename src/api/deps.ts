@@ -8,7 +8,7 @@ import type { Files } from "../core/files.js";
 import type { Links } from "../core/links.js";
 import type { AuditTrail } from "../core/audit.js";
 import type { BucketDirectory, BucketHealth, BucketSize, Clock, TokenVerifier } from "../core/ports.js";
-import type { Catalogue, ChunkCatalogue, Lookup } from "../core/catalogue.js";
+import type { Catalogue, ChunkCatalogue, LinkCatalogue, Lookup } from "../core/catalogue.js";
 import type { Uploads } from "../core/uploads.js";
 import type { IsDatabaseAway } from "./errors.js";
 import type { QueryLimits } from "./graphql/query-limits.js";
@@ -27,6 +27,7 @@ export interface ApiDeps {
   readonly bucketSizes: ReadonlyMap<string, BucketSize>;
   readonly clock: Clock;
   readonly chunkCatalogue: ChunkCatalogue;
+  readonly linkCatalogue: LinkCatalogue;
   readonly lookup: Lookup;
   readonly auditTrail: AuditTrail;
   readonly bucketDirectory: Pick<BucketDirectory, "list">;

@@ -23,6 +23,10 @@ export const ANSWERS = {
   MISSING_PASSWORD: { status: 400, sentence: "This needs the password of the file." },
   PASSWORD_TOO_SHORT: { status: 422, sentence: "The password must have at least {min} characters." },
   PASSWORD_TOO_LONG: { status: 422, sentence: "The password may have at most {max} bytes." },
+  PASSWORD_TOO_COMMON: {
+    status: 422,
+    sentence: "This password is among the first that anyone would guess: please choose another.",
+  },
   WRONG_PASSWORD: { status: 403, sentence: "That is not the password of this file." },
   CHUNK_SIZE_OUT_OF_RANGE: {
     status: 400,
@@ -30,7 +34,7 @@ export const ANSWERS = {
   },
   EXPIRY_OUT_OF_RANGE: {
     status: 400,
-    sentence: "The expiry must be a whole number of seconds from {min} to {max}.",
+    sentence: "The time must lie from {min} to {max} whole seconds ahead.",
   },
   MAX_DOWNLOADS_OUT_OF_RANGE: {
     status: 400,
@@ -63,11 +67,15 @@ export const ANSWERS = {
     sentence: "This server speaks tus 1.0.0: send Tus-Resumable: 1.0.0.",
   },
   FILE_GONE: { status: 410, sentence: "This file has expired, was deleted or has no download left." },
-  FILE_RETAINED: { status: 409, sentence: "This file is retained and cannot be deleted yet." },
+  FILE_RETAINED: {
+    status: 409,
+    sentence: "This file is retained: it cannot be deleted yet, nor retained for a shorter time.",
+  },
   LINK_EXPIRED: {
     status: 410,
     sentence: "This link is over: make a new one with the hash and the password.",
   },
+  LINK_ALREADY_REVOKED: { status: 409, sentence: "This link has been revoked already." },
   FILE_TOO_LARGE: { status: 413, sentence: "The file may have at most {max} bytes." },
   LENGTH_EXCEEDED: { status: 413, sentence: "More bytes came than the {max} that were declared." },
   UNSUPPORTED_MEDIA_TYPE: {

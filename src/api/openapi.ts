@@ -107,6 +107,7 @@ function restPaths(settings: Settings): ZodOpenApiPathsObject {
             "UNSUPPORTED_MEDIA_TYPE",
             "PASSWORD_TOO_SHORT",
             "PASSWORD_TOO_LONG",
+            "PASSWORD_TOO_COMMON",
             "RATE_LIMITED",
             ...STORAGE_CODES,
             "STORAGE_FULL",

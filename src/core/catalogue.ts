@@ -115,6 +115,12 @@ export interface ChunkCatalogue {
   shares(files: readonly MappedFile[], maxRanges: number): Promise<readonly (readonly BucketShare[])[]>;
 }
 
+/** Links, of several files together. The answers are in the order of the files. */
+export interface LinkCatalogue {
+  /** The same page of the links of each, newest first; those that are over are among them. */
+  pages(fileIds: readonly FileId[], page: PageRequest): Promise<readonly Page<Grant>[]>;
+}
+
 /** Single rows by what names them, for administrators; null where there is none. */
 export interface Lookup {
   /** In the order of the names. */

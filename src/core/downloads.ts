@@ -7,12 +7,12 @@ import type { GatherDeps } from "./gather.js";
 import { gather } from "./gather.js";
 import type { Links, OpenLink } from "./links.js";
 import type { Caller } from "./model.js";
-import type { FileStore, GrantStore } from "./ports.js";
+import type { FileStore, UseStore } from "./ports.js";
 
 interface DownloadsDeps extends GatherDeps {
   readonly links: Links;
   readonly files: FileStore;
-  readonly grants: GrantStore;
+  readonly uses: UseStore;
   readonly audit: Auditor;
 }
 
@@ -49,7 +49,7 @@ export class Downloads {
     return this.deps.audit.attempt(act, async downloaded => {
       const first = await stream.next();
       try {
-        if ((await this.#count(link, range.start)) === "taken") await this.deps.audit.record(downloaded);
+        if ((await this.#count(link, range.start)) === "begun") await this.deps.audit.record(downloaded);
       } catch (error) {
         await stream.return(undefined);
         throw error;
@@ -58,27 +58,22 @@ export class Downloads {
     });
   }
 
-  async #count({ file, grant }: OpenLink, start: number): Promise<"taken" | "continued"> {
-    const use = await this.deps.grants.beginUse(grant.id, start);
+  async #count({ file, grant }: OpenLink, start: number): Promise<"begun" | "continued"> {
+    const use = await this.deps.uses.begin(grant.id, start);
     if (use === "refused")
       throw new VaultError("LINK_EXPIRED", `the link of file ${file.id} has no use left`);
-    if (use === "taken" && !(await this.deps.files.countDownload(file.id))) {
-      throw new VaultError("FILE_GONE", `file ${file.id} has no download left`);
-    }
+    if (use === "exhausted") throw new VaultError("FILE_GONE", `file ${file.id} has no download left`);
     return use;
   }
 
   /**
    * To be called when the whole range has been delivered. If that was the end of the file the use is over, and so is
-   * the file if it was its last download.
+   * the file if it was its last download and no other is under way.
    */
   async delivered({ file: { id, plainBytes }, grant }: OpenLink, range: PlainRange): Promise<void> {
     if (range.end < plainBytes) return;
-    await this.deps.grants.endUse(grant.id);
-    const file = await this.deps.files.find({ id });
-    if (file?.maxDownloads != null && file.downloadCount >= file.maxDownloads && !file.isRetained) {
-      await this.deps.files.shred(id, eventOf({ action: "FILE_EXPIRED", caller: null, fileId: id }));
-    }
+    if (!(await this.deps.uses.end(grant.id))) return;
+    await this.deps.files.shred(id, "over", eventOf({ action: "FILE_EXPIRED", caller: null, fileId: id }));
   }
 }
 

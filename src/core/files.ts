@@ -1,11 +1,14 @@
-/** Finished files: what may be known of them, unlocking, deleting. */
+/** Finished files: what may be known of them, and what their holders can do with them. */
 import type { Auditor } from "./auditor.js";
 import type { FileMeta } from "../format/meta.js";
 import { openMeta } from "../format/meta.js";
 import { VaultError } from "./errors.js";
 import type { Caller, StoredFile } from "./model.js";
-import type { Passwords } from "./passwords.js";
-import type { FileStore } from "./ports.js";
+import type { PasswordChange, Passwords } from "./passwords.js";
+import type { Clock, FileStore } from "./ports.js";
+import type { TermLimits } from "./terms.js";
+import type { TermsChange } from "./terms-change.js";
+import { changedTerms } from "./terms-change.js";
 
 const HASH = /^[0-9a-f]{64}$/;
 
@@ -13,6 +16,14 @@ interface FilesDeps {
   readonly store: FileStore;
   readonly passwords: Passwords;
   readonly audit: Auditor;
+  readonly clock: Clock;
+  readonly termLimits: TermLimits;
+}
+
+/** A file, and what its password protects beside the bytes. */
+export interface UnlockedFile {
+  readonly file: StoredFile;
+  readonly meta: FileMeta;
 }
 
 export class Files {
@@ -34,18 +45,47 @@ export class Files {
   }
 
   /** Checks the password and opens what it protects beside the bytes. */
-  async unlock(
-    hash: string,
-    password: string,
-    caller: Caller,
-  ): Promise<{ file: StoredFile; meta: FileMeta }> {
+  async unlock(hash: string, password: string, caller: Caller): Promise<UnlockedFile> {
     const file = await this.require(hash);
     const { audit, passwords } = this.deps;
     return audit.attempt({ action: "FILE_UNLOCKED", caller, fileId: file.id }, async unlocked => {
-      const dek = await passwords.open(file, password, caller);
+      const { dek } = await passwords.open(file, password, caller);
       const meta = unlockedMeta(file, dek);
       await audit.record(unlocked);
       return { file, meta };
+    });
+  }
+
+  /**
+   * Changes how long and how often the file may be had. Takes the password, unless the caller is an administrator; only
+   * an administrator retains. Throws what {@link Passwords.authorize} and {@link changedTerms} throw, and FORBIDDEN.
+   */
+  async changeTerms(
+    hash: string,
+    { password, ...change }: TermsChange & { password: string | null },
+    caller: Caller,
+  ): Promise<{ file: StoredFile; meta: FileMeta | null }> {
+    const { audit, clock, passwords, store, termLimits: limits } = this.deps;
+    const before = await this.require(hash);
+    return audit.attempt({ action: "FILE_UPDATED", caller, fileId: before.id }, async updated => {
+      if (change.retainUntil !== undefined && !caller.roles.has("admin"))
+        throw new VaultError("FORBIDDEN", "only administrators retain files");
+      const dek = await passwords.authorize(before, password, caller);
+      const context = { now: await clock.now(), limits };
+      const decide = (locked: StoredFile) => changedTerms(locked, change, context);
+      const file = await store.changeTerms(before.id, decide, updated);
+      if (!file) throw new VaultError("NOT_FOUND", `no file ${hash}`, { field: "hash" });
+      return { file, meta: dek && unlockedMeta(file, dek) };
+    });
+  }
+
+  /** See {@link Passwords.change}. Hash and bytes stay. */
+  async changePassword(hash: string, change: PasswordChange, caller: Caller): Promise<UnlockedFile> {
+    const file = await this.require(hash);
+    const { audit, passwords } = this.deps;
+    return audit.attempt({ action: "FILE_UPDATED", caller, fileId: file.id }, async updated => {
+      const dek = await passwords.change(file, change, caller, updated);
+      return { file, meta: unlockedMeta(file, dek) };
     });
   }
 
@@ -56,15 +96,8 @@ export class Files {
   async delete(hash: string, password: string | null, caller: Caller): Promise<void> {
     const file = await this.require(hash);
     await this.deps.audit.attempt({ action: "FILE_DELETED", caller, fileId: file.id }, async deleted => {
-      if (password !== null) await this.deps.passwords.open(file, password, caller);
-      else if (!caller.roles.has("admin")) {
-        throw new VaultError("MISSING_PASSWORD", `deleting file ${file.id} takes its password`, {
-          field: "password",
-        });
-      }
-      if (file.isRetained)
-        throw new VaultError("FILE_RETAINED", `file ${file.id} is retained until ${file.retainUntil}`);
-      await this.deps.store.shred(file.id, deleted);
+      await this.deps.passwords.authorize(file, password, caller);
+      await this.deps.store.shred(file.id, "asked", deleted);
     });
   }
 }

@@ -4,11 +4,11 @@ import { openMeta } from "../format/meta.js";
 import { newToken, parseToken, tokenId, tokenKey } from "../format/token.js";
 import { decodeLinkParams, encodeLinkParams, unwrapDek, wrapDek, wrapParams } from "../format/wrap.js";
 import type { AuditEvent } from "./audit.js";
-import type { Auditor } from "./auditor.js";
+import type { Act, Auditor } from "./auditor.js";
 import { VaultError } from "./errors.js";
 import type { Files } from "./files.js";
 import { unlockedMeta } from "./files.js";
-import type { Caller, Grant, StoredFile } from "./model.js";
+import type { Caller, Disposition, Grant, StoredFile } from "./model.js";
 import type { Passwords } from "./passwords.js";
 import { assertSeal } from "./passwords.js";
 import type { Clock, FileStore, GrantStore } from "./ports.js";
@@ -32,6 +32,7 @@ export interface LinkRequest {
   readonly password: string;
   readonly expiresInSeconds: number | null;
   readonly maxUses: number | null;
+  readonly disposition: Disposition;
 }
 
 /** A new link. The token is shown this once; the database holds neither it nor anything it could be made from. */
@@ -71,26 +72,48 @@ export class Links {
     caller: Caller,
     created: AuditEvent,
   ): Promise<NewLink> {
-    const dek = await this.deps.passwords.open(file, request.password, caller);
+    const { dek, grantId } = await this.deps.passwords.open(file, request.password, caller);
     const token = newToken();
     const tokenBytes = bytesOf(token);
     const ttlSeconds = request.expiresInSeconds ?? this.deps.defaultTtlSeconds;
     // Rounded up: a wrap counts whole seconds, and no link may live shorter than was asked for.
     const notAfter = Math.ceil((await this.deps.clock.now()).getTime() / 1000) + ttlSeconds;
     const params = encodeLinkParams({ notAfter, maxUses: request.maxUses ?? 0 });
+    const wrap = wrapDek({ kind: "link", params, ikm: tokenKey(tokenBytes, "link"), fileId: file.id, dek });
+    const link = {
+      id: tokenId(tokenBytes, "link"),
+      fileId: file.id,
+      kind: "link",
+      wrap,
+      expiresAt: new Date(notAfter * 1000),
+      maxUses: request.maxUses,
+      disposition: request.disposition,
+    } as const;
     const meta = unlockedMeta(file, dek);
-    const grant = await this.deps.grants.add(
-      {
-        id: tokenId(tokenBytes, "link"),
-        fileId: file.id,
-        kind: "link",
-        wrap: wrapDek({ kind: "link", params, ikm: tokenKey(tokenBytes, "link"), fileId: file.id, dek }),
-        expiresAt: new Date(notAfter * 1000),
-        maxUses: request.maxUses,
-      },
-      created,
-    );
+    const grant = await this.deps.grants.add(link, grantId, created);
+    if (!grant) {
+      throw new VaultError("WRONG_PASSWORD", `the password of file ${file.id} was changed meanwhile`, {
+        field: "password",
+      });
+    }
     return { grant, token, file, meta };
+  }
+
+  /**
+   * Ends a link before its time. Takes the password of its file, unless the caller is an administrator. Throws NOT_FOUND,
+   * LINK_ALREADY_REVOKED, and what {@link Passwords.authorize} throws.
+   */
+  async revoke(id: Uint8Array, password: string | null, caller: Caller): Promise<Grant> {
+    const grant = await this.deps.grants.find({ id, kind: "link" });
+    const file = grant && (await this.deps.fileStore.find({ id: grant.fileId }));
+    if (!file) throw new VaultError("NOT_FOUND", "no link has this id", { field: "id" });
+    const act: Act = { action: "LINK_REVOKED", caller, fileId: file.id };
+    return this.deps.audit.attempt(act, async event => {
+      await this.deps.passwords.authorize(file, password, caller);
+      const revoked = await this.deps.grants.revoke(id, event);
+      if (revoked) return revoked;
+      throw new VaultError("LINK_ALREADY_REVOKED", `a link of file ${file.id}`, { field: "id" });
+    });
   }
 
   /** What the token opens. Throws NOT_FOUND, LINK_EXPIRED (also revoked), FILE_GONE. */

@@ -70,6 +70,9 @@ export interface FileTerms {
 
 export type GrantKind = "password" | "link" | "upload";
 
+/** How a link gives its file to a browser: to be saved, or, where its media type is harmless, to be shown. */
+export type Disposition = "attachment" | "inline";
+
 /** A row that lets its holder open a file or continue an upload. */
 export interface Grant {
   /** 16 bytes; for links and uploads derived from the token, for passwords random. */
@@ -84,6 +87,8 @@ export interface Grant {
   readonly maxUses: number | null;
   readonly useCount: number;
   readonly revokedAt: Date | null;
+  /** Of links alone; the others have the default, `attachment`. */
+  readonly disposition: Disposition;
 }
 
 /** `available`: whole · `degraded`: being rebuilt · `unavailable`: beyond its parity · `gone`: shredded. */
@@ -113,6 +118,9 @@ export interface StoredFile {
   /** By the database's clock, and not retained: as good as gone, though the sweep has not come yet. */
   readonly isExpired: boolean;
 }
+
+/** Terms of a finished file that change; those that are absent stay. */
+export type NewTerms = Partial<Pick<StoredFile, "expiresAt" | "maxDownloads" | "retainUntil">>;
 
 export type BucketState = "active" | "read_only" | "draining" | "disabled";
 export type BucketProvider = "gcs" | "disk" | "memory";

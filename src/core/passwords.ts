@@ -15,6 +15,7 @@ import {
 } from "../format/wrap.js";
 import type { ArgonRuns } from "./argon-runs.js";
 import { VaultError } from "./errors.js";
+import type { AuditEvent } from "./audit.js";
 import type { Caller, StoredFile } from "./model.js";
 import type { AttemptKey, AttemptLimiter, GrantStore, NewGrant } from "./ports.js";
 
@@ -29,22 +30,40 @@ interface PasswordsDeps {
   readonly argon: ArgonRuns;
   readonly cost: ArgonCost;
   readonly minLength: number;
+  /** Whether guessers try it first. */
+  isCommon(password: string): boolean;
   readonly pepper: Uint8Array | null;
+}
+
+/** A file's key, and the grant that gave it. */
+export interface Opened {
+  readonly dek: Uint8Array;
+  /** Names the password: another one has a grant with another id. */
+  readonly grantId: Uint8Array;
+}
+
+export interface PasswordChange {
+  readonly currentPassword: string;
+  readonly newPassword: string;
+  /** Also revoke every link made with the old password. */
+  readonly revokeLinks: boolean;
 }
 
 export class Passwords {
   constructor(private readonly deps: PasswordsDeps) {}
 
-  /** Throws PASSWORD_TOO_SHORT or PASSWORD_TOO_LONG. Length is counted in characters as people see them typed. */
-  check(password: string): void {
+  /**
+   * Throws PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG or PASSWORD_TOO_COMMON. Length is counted in characters as people see them
+   * typed. Only for a password that is being chosen: a file keeps the one it has.
+   */
+  check(password: string, field = "password"): void {
     const min = this.deps.minLength;
     if ([...password.normalize("NFKC")].length < min) {
-      throw new VaultError("PASSWORD_TOO_SHORT", `under ${min} characters`, {
-        field: "password",
-        facts: { min },
-      });
+      throw new VaultError("PASSWORD_TOO_SHORT", `under ${min} characters`, { field, facts: { min } });
     }
-    this.#checkLongest(password);
+    checkLongest(password, field);
+    if (this.deps.isCommon(password))
+      throw new VaultError("PASSWORD_TOO_COMMON", "a common password", { field });
   }
 
   /** A grant that opens the file with `password`. */
@@ -68,8 +87,8 @@ export class Passwords {
    * The file's DEK. A slot of the limits is taken right before Argon2 runs and given back when the password was right, so
    * that a file's own readers never lock it; who has none left does not even wait for Argon2. Throws WRONG_PASSWORD, TOO_MANY_ATTEMPTS, BUSY, FILE_GONE.
    */
-  async open(file: StoredFile, password: string, caller: Caller): Promise<Uint8Array> {
-    this.#checkLongest(password);
+  async open(file: StoredFile, password: string, caller: Caller, field = "password"): Promise<Opened> {
+    checkLongest(password, field);
     const grant = await this.deps.grants.find({ passwordOf: file.id });
     if (!grant) throw new VaultError("FILE_GONE", `file ${file.id} has no password grant`);
     const keys: AttemptKey[] = [
@@ -88,9 +107,43 @@ export class Passwords {
       await this.deps.limiter.giveBack(keys); // nothing was learnt about the password
       throw error;
     }
-    if (!dek) throw new VaultError("WRONG_PASSWORD", `file ${file.id}`, { field: "password" });
+    if (!dek) throw new VaultError("WRONG_PASSWORD", `file ${file.id}`, { field });
     await this.deps.limiter.giveBack(keys);
     assertSeal(file, dek);
+    return { dek, grantId: grant.id };
+  }
+
+  /**
+   * What a file's holder and an administrator may both do. The file's DEK where the password was given, null for an
+   * administrator who gave none. Throws MISSING_PASSWORD, and what {@link open} throws.
+   */
+  async authorize(file: StoredFile, password: string | null, caller: Caller): Promise<Uint8Array | null> {
+    if (password !== null) return (await this.open(file, password, caller)).dek;
+    if (caller.roles.has("admin")) return null;
+    throw new VaultError("MISSING_PASSWORD", `this takes the password of file ${file.id}`, {
+      field: "password",
+    });
+  }
+
+  /**
+   * Wraps the file's DEK under another password; at no moment do both open it, or none. Of several who change the same
+   * password at once one wins, and the others are told WRONG_PASSWORD: theirs is not the password any more.
+   */
+  async change(
+    file: StoredFile,
+    change: PasswordChange,
+    caller: Caller,
+    event?: AuditEvent,
+  ): Promise<Uint8Array> {
+    const { currentPassword, newPassword, revokeLinks } = change;
+    this.check(newPassword, "new_password");
+    const { dek, grantId } = await this.open(file, currentPassword, caller, "current_password");
+    const grant = await this.grant(file.id, dek, newPassword);
+    if (!(await this.deps.grants.replacePassword(grantId, grant, { revokeLinks }, event))) {
+      throw new VaultError("WRONG_PASSWORD", `the password of file ${file.id} was changed meanwhile`, {
+        field: "current_password",
+      });
+    }
     return dek;
   }
 
@@ -99,15 +152,12 @@ export class Passwords {
     if (!this.deps.pepper) throw new VaultError("INTERNAL", `pepper ${pepperId} is not configured`);
     return this.deps.pepper;
   }
+}
 
-  #checkLongest(password: string): void {
-    if (Buffer.byteLength(password) <= MAX_PASSWORD_BYTES) return;
-    const facts = { max: MAX_PASSWORD_BYTES };
-    throw new VaultError("PASSWORD_TOO_LONG", `over ${MAX_PASSWORD_BYTES} bytes`, {
-      field: "password",
-      facts,
-    });
-  }
+function checkLongest(password: string, field: string): void {
+  if (Buffer.byteLength(password) <= MAX_PASSWORD_BYTES) return;
+  const facts = { max: MAX_PASSWORD_BYTES };
+  throw new VaultError("PASSWORD_TOO_LONG", `over ${MAX_PASSWORD_BYTES} bytes`, { field, facts });
 }
 
 /** The database may have been tampered with: the row's core must be the one its holder sealed. */

@@ -16,6 +16,7 @@ import type {
   Grant,
   GrantKind,
   Identity,
+  NewTerms,
   ObjectKey,
   ObjectRef,
   StoredFile,
@@ -142,7 +143,8 @@ export interface NewUpload
 }
 
 /** A grant as it is written; `expiresAt` is made by the caller with {@link Clock.now}. */
-export type NewGrant = Pick<Grant, "id" | "fileId" | "kind" | "wrap" | "expiresAt" | "maxUses">;
+export type NewGrant = Pick<Grant, "id" | "fileId" | "kind" | "wrap" | "expiresAt" | "maxUses"> &
+  Partial<Pick<Grant, "disposition">>;
 
 /** Open uploads. An `event` is audited in the transaction that does what it says, and only if that is done. */
 export interface UploadStore {
@@ -234,38 +236,67 @@ export interface FileStore {
   finish(finish: Finish): Promise<StoredFile | null>;
   find(by: { hash: string } | { id: FileId }): Promise<StoredFile | null>;
   /**
-   * Counts one download if the file's limit allows one more and it is neither gone nor expired. Exact under
-   * concurrency. False: none left.
+   * Locks the file's row and writes what `decide` makes of it, so that of two changes at once the second sees the first.
+   * What `decide` throws changes nothing. Null: no such file.
    */
-  countDownload(id: FileId): Promise<boolean>;
+  changeTerms(
+    id: FileId,
+    decide: (file: StoredFile) => NewTerms,
+    event?: AuditEvent,
+  ): Promise<StoredFile | null>;
   /**
    * Shreds: deletes every grant and the sealed meta and sets the status to gone, in one transaction; then turns the
-   * chunk rows into dead objects in batches. Idempotent, and resumes where a crash stopped it. False: no such file.
+   * chunk rows into dead objects in batches. Idempotent, and resumes where a crash stopped it. `asked`: because who may
+   * wants it so; throws FILE_RETAINED. `over`: only if the file is over when its row is locked, or gone already. False: no
+   * such file, or not over.
    */
-  shred(id: FileId, event?: AuditEvent): Promise<boolean>;
+  shred(id: FileId, why: "asked" | "over", event?: AuditEvent): Promise<boolean>;
 }
 
 /** Grants of finished files. */
 export interface GrantStore {
-  /** With the `event` of it, in one transaction. */
-  add(grant: NewGrant, event?: AuditEvent): Promise<Grant>;
+  /**
+   * Adds a link, made by who opened the file with the password grant `openedBy`. Null: that password has been replaced
+   * meanwhile. Throws FILE_GONE.
+   */
+  add(grant: NewGrant, openedBy: Uint8Array, event?: AuditEvent): Promise<Grant | null>;
   /** By id, or the file's password grant. */
   find(by: { id: Uint8Array; kind: GrantKind } | { passwordOf: FileId }): Promise<Grant | null>;
   /**
-   * Begins a use of a link for a request that starts at byte `start`. Exact under concurrency. A start at byte 0 takes
-   * a use; a later start continues a use that has begun and not ended, and takes one only if there is none. Returns
-   * whether the request may go on, and whether it took a use.
+   * Puts `grant` in the place of the file's password grant `oldId`, and revokes the file's links where asked, in one
+   * transaction. False: `oldId` is not the file's password any more. Throws FILE_GONE.
    */
-  beginUse(id: Uint8Array, start: number): Promise<"taken" | "continued" | "refused">;
-  /** Ends one begun use: the last byte has been delivered. */
-  endUse(id: Uint8Array): Promise<void>;
+  replacePassword(
+    oldId: Uint8Array,
+    grant: NewGrant,
+    also: { revokeLinks: boolean },
+    event?: AuditEvent,
+  ): Promise<boolean>;
+  /** Ends a link, also for those who begin a use of it at the same moment. Null: it is unknown, or revoked already. */
+  revoke(linkId: Uint8Array, event?: AuditEvent): Promise<Grant | null>;
+}
+
+/** Uses of links, each of which is a download of the file. */
+export interface UseStore {
+  /**
+   * Begins a use of the link for a request that starts at byte `start`, and counts a download of its file, both or neither.
+   * Exact under concurrency. A start at byte 0 begins a use; a later start continues one that has begun and not ended,
+   * and begins one only if there is none. `refused`: the link is over. `exhausted`: the file has no download left, or is
+   * gone or expired.
+   */
+  begin(linkId: Uint8Array, start: number): Promise<"begun" | "continued" | "refused" | "exhausted">;
+  /** Ends one begun use: the last byte has been delivered. True: the file has no download left, and may be over. */
+  end(linkId: Uint8Array): Promise<boolean>;
 }
 
 // ------------------------------------------------------------------ clearing up
 
 /** What is expired or provably dead (design §6: never an object merely because the database does not know it). */
 export interface DeadObjects {
-  /** Uploads past their expiry that are still receiving, and files past their expiry that are not gone. */
+  /**
+   * Uploads past their expiry that are still receiving; files that are over (their expiry has passed, or their last download
+   * has been had, and no retention holds them), and those whose shredding a crash stopped.
+   */
   expired(limit: number): Promise<{ uploads: readonly FileId[]; files: readonly FileId[] }>;
   /**
    * Claims up to `limit` dead objects for a few minutes, so that replicas do not sweep the same ones: those declared

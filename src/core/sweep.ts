@@ -67,7 +67,7 @@ async function sweepExpired(
     }
     for (const fileId of expired.files) {
       const event = eventOf({ action: "FILE_EXPIRED", caller: null, fileId });
-      if (await deps.files.shred(fileId, event)) swept.files++;
+      if (await deps.files.shred(fileId, "over", event)) swept.files++;
     }
     if (swept.uploads + swept.files === before) return swept; // nothing left, or another replica was faster
   }

@@ -17,18 +17,18 @@ export function checkTerms(terms: FileTerms, limits: TermLimits): void {
 }
 
 /** Throws EXPIRY_OUT_OF_RANGE. */
-export function checkSeconds(seconds: number | null, max: number): void {
+export function checkSeconds(seconds: number | null, max: number, field = "expires_in"): void {
   if (seconds === null || (Number.isInteger(seconds) && seconds >= MIN_EXPIRES_IN_SECONDS && seconds <= max))
     return;
   const facts = { min: MIN_EXPIRES_IN_SECONDS, max };
-  throw new VaultError("EXPIRY_OUT_OF_RANGE", `${seconds} seconds`, { field: "expires_in", facts });
+  throw new VaultError("EXPIRY_OUT_OF_RANGE", `${seconds} seconds`, { field, facts });
 }
 
 /** Throws MAX_DOWNLOADS_OUT_OF_RANGE. */
-export function checkUses(uses: number | null, field: string): void {
-  if (uses === null || (Number.isInteger(uses) && uses >= 1 && uses <= MAX_DOWNLOADS)) return;
+export function checkUses(uses: number | null, field: string, min = 1): void {
+  if (uses === null || (Number.isInteger(uses) && uses >= min && uses <= MAX_DOWNLOADS)) return;
   throw new VaultError("MAX_DOWNLOADS_OUT_OF_RANGE", `${uses}`, {
     field,
-    facts: { min: 1, max: MAX_DOWNLOADS },
+    facts: { min, max: MAX_DOWNLOADS },
   });
 }

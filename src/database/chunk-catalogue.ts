@@ -16,7 +16,7 @@ import type {
 import type { ChunkRow } from "./chunk-map.js";
 import { CHUNK_STATES, toChunkRecord } from "./chunk-map.js";
 import type { Cursors } from "./keyset.js";
-import { MAX_COUNT, decodeCursor, encodeCursor, pageOf } from "./keyset.js";
+import { MAX_COUNT, decodeCursor, encodeCursor, once, pageOf } from "./keyset.js";
 import type { Database } from "./orm.js";
 import { readShares } from "./shares.js";
 
@@ -131,9 +131,4 @@ export function toChunkView(row: ChunkViewRow): ChunkView {
     writtenAt: new Date(Number(row.written_at)),
     lastVerifiedAt: row.last_verified_at === null ? null : new Date(Number(row.last_verified_at)),
   };
-}
-
-function once<T>(read: () => Promise<T>): () => Promise<T> {
-  let answer: Promise<T> | undefined;
-  return () => (answer ??= read());
 }

@@ -13,11 +13,25 @@ import { foldUsage } from "./usage.js";
 const CLAIM_SECONDS = 300;
 /** How long the row of an ended upload, or of a link that ran out, still tells a late client what became of it. */
 const REMEMBER_SECONDS = 30 * 24 * 3600;
+/** How long after the end of its link a last download that has begun may still be under way. */
+const DELIVERY_SECONDS = 24 * 3600;
+
+/**
+ * Of a row `f` of `files` that is not gone: it ends now. Its time is past; or its downloads have all been had and none is
+ * under way, nor can be continued; and nothing retains it. Never null.
+ */
+export const IS_OVER = sql<boolean>`(
+  coalesce(f.retain_until <= now(), true) and (
+    coalesce(f.expires_at <= now(), false)
+    or coalesce(f.download_count >= f.max_downloads, false) and not exists (
+      select 1 from grants g
+      where g.file_id = f.id and g.kind = 'link' and g.use_count > g.ended_count
+        and coalesce(least(g.expires_at, g.revoked_at), 'infinity') > now() - make_interval(secs => ${DELIVERY_SECONDS}))))`;
 
 export class DeadRows implements DeadObjects {
   constructor(private readonly database: Database) {}
 
-  /** Files that are gone but still have chunk rows count as expired too: a crash stopped their shredding. */
+  /** Two indexes find the candidates of {@link IS_OVER}: one for those with an expiry, one for those without a download left. */
   async expired(limit: number): Promise<{ uploads: readonly FileId[]; files: readonly FileId[] }> {
     const db = this.database.em().getKysely();
     await this.#forgetEnded(limit);
@@ -27,10 +41,12 @@ export class DeadRows implements DeadObjects {
       order by expires_at limit ${limit}`.execute(db);
     const files = await sql<{ id: FileId }>`
       (select id from files where status = 'gone' and has_chunks order by gone_at limit ${limit})
-      union all
-      (select id from files
-       where status <> 'gone' and expires_at <= now() and coalesce(retain_until <= now(), true)
-       order by expires_at limit ${limit})
+      union
+      (select id from files f
+       where status <> 'gone' and expires_at <= now() and ${IS_OVER} order by expires_at limit ${limit})
+      union
+      (select id from files f
+       where status <> 'gone' and download_count >= max_downloads and ${IS_OVER} order by created_at limit ${limit})
       limit ${limit}`.execute(db);
     return { uploads: uploads.rows.map(row => row.id), files: files.rows.map(row => row.id) };
   }

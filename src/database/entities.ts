@@ -4,7 +4,14 @@
  */
 import type { InferEntity } from "@mikro-orm/core";
 import { defineEntity, p } from "@mikro-orm/core";
-import type { BucketProvider, BucketState, FileStatus, GrantKind, UploadStage } from "../core/model.js";
+import type {
+  BucketProvider,
+  BucketState,
+  Disposition,
+  FileStatus,
+  GrantKind,
+  UploadStage,
+} from "../core/model.js";
 
 /** What time makes of a row is the database's opinion: replicas' clocks may differ. */
 const byDatabaseClock = (condition: string) =>
@@ -92,7 +99,9 @@ export const GrantTable = defineEntity({
     fileId: p.uuid(),
     kind: p.text().$type<GrantKind>(),
     wrap: p.blob(),
-    createdAt: p.datetime().defaultRaw("now()"),
+    /** How a link's file is to be shown. */
+    disposition: p.text().$type<Disposition>().default("attachment"),
+    createdAt: p.datetime(3).defaultRaw("date_trunc('milliseconds', now())"),
     expiresAt: p.datetime().strictNullable(),
     isExpired: byDatabaseClock("expires_at <= now()"),
     maxUses: p.integer().strictNullable(),

@@ -4,11 +4,11 @@ import { raw } from "@mikro-orm/postgresql";
 import { sql } from "kysely";
 import type { FileId } from "../format/id.js";
 import { VaultError } from "../core/errors.js";
-import type { StoredFile } from "../core/model.js";
+import type { NewTerms, StoredFile } from "../core/model.js";
 import type { AuditEvent } from "../core/audit.js";
 import type { FileStore, Finish } from "../core/ports.js";
 import { recordAudit } from "./audit-log.js";
-import { buryChunks } from "./dead-objects.js";
+import { IS_OVER, buryChunks } from "./dead-objects.js";
 import { FileTable, GrantTable } from "./entities.js";
 import { toFile } from "./file-row.js";
 import { insertGrants } from "./grant-store.js";
@@ -65,18 +65,24 @@ export class FileRows implements FileStore {
     return row && toFile(row);
   }
 
-  async countDownload(id: FileId): Promise<boolean> {
-    // One statement: the row lock makes comparing and counting one step.
-    const { rows } = await sql`
-      update files set download_count = download_count + 1
-      where id = ${id} and status <> 'gone' and coalesce(expires_at > now(), true)
-        and coalesce(download_count < max_downloads, true)
-      returning id`.execute(this.database.em().getKysely());
-    return rows.length === 1;
+  changeTerms(
+    id: FileId,
+    decide: (file: StoredFile) => NewTerms,
+    event?: AuditEvent,
+  ): Promise<StoredFile | null> {
+    return this.database.transaction(async em => {
+      await sql`select 1 from files where id = ${id} for no key update`.execute(em.getKysely());
+      const row = await em.findOne(FileTable, id);
+      if (!row) return null;
+      const terms = decide(toFile(row));
+      if (Object.keys(terms).length > 0) await em.nativeUpdate(FileTable, { id }, terms);
+      await recordAudit(em, event);
+      return toFile(await em.findOneOrFail(FileTable, id, { refresh: true }));
+    });
   }
 
-  async shred(id: FileId, event?: AuditEvent): Promise<boolean> {
-    if (!(await this.#markGone(id, event))) return false;
+  async shred(id: FileId, why: "asked" | "over", event?: AuditEvent): Promise<boolean> {
+    if (!(await this.#markGone(id, why, event))) return false;
     // From here the file cannot be opened. A crash leaves `has_chunks`, by which the next sweep finds it again.
     for (let moved = this.shredBatch; moved === this.shredBatch; ) {
       moved = await buryChunks(this.database.em(), id, this.shredBatch);
@@ -85,21 +91,23 @@ export class FileRows implements FileStore {
     return true;
   }
 
-  #markGone(id: FileId, event?: AuditEvent): Promise<boolean> {
+  #markGone(id: FileId, why: "asked" | "over", event?: AuditEvent): Promise<boolean> {
     return this.database.transaction(async em => {
       const db = em.getKysely();
-      const found = await sql<{ is_retained: boolean }>`
-        select coalesce(retain_until > now(), false) as is_retained from files
-        where id = ${id} for update`.execute(db);
+      await sql`select 1 from files where id = ${id} for update`.execute(db);
+      // A statement of its own, so that it sees what was there when the lock was given.
+      const found = await sql<{ is_gone: boolean; is_retained: boolean; is_over: boolean }>`
+        select status = 'gone' as is_gone, coalesce(retain_until > now(), false) as is_retained, ${IS_OVER} as is_over
+        from files f where id = ${id}`.execute(db);
       const [file] = found.rows;
       if (!file) return false;
+      if (file.is_gone) return true;
+      if (why === "over" && !file.is_over) return false;
       if (file.is_retained) throw new VaultError("FILE_RETAINED", `file ${id} is retained`);
       await sql`delete from grants where file_id = ${id}`.execute(db);
       await buryManifest(em, id);
-      const marked = await sql`
-        update files set status = 'gone', meta = null, gone_at = now()
-        where id = ${id} and status <> 'gone' returning id`.execute(db);
-      if (marked.rows.length === 1) await recordAudit(em, event);
+      await sql`update files set status = 'gone', meta = null, gone_at = now() where id = ${id}`.execute(db);
+      await recordAudit(em, event);
       return true;
     });
   }

@@ -1,5 +1,6 @@
 /** Grants: who may open a file, until when and how often. */
 import type { EntityManager } from "@mikro-orm/postgresql";
+import type { RawBuilder } from "kysely";
 import { sql } from "kysely";
 import type { FileId } from "../format/id.js";
 import { VaultError } from "../core/errors.js";
@@ -15,14 +16,15 @@ import { bytes } from "./rows.js";
 export class GrantRows implements GrantStore {
   constructor(private readonly database: Database) {}
 
-  add(grant: NewGrant, event?: AuditEvent): Promise<Grant> {
+  add(grant: NewGrant, openedBy: Uint8Array, event?: AuditEvent): Promise<Grant | null> {
     return this.database.transaction(async em => {
       // Shredding locks the file first. A grant that slipped in behind it would leave a key to what is gone.
-      const file = await sql<{ is_gone: boolean }>`
-        select status = 'gone' as is_gone from files where id = ${grant.fileId} for key share`.execute(
-        em.getKysely(),
-      );
-      if (file.rows[0]?.is_gone !== false) throw new VaultError("FILE_GONE", `file ${grant.fileId} is gone`);
+      await lockLivingFile(em, grant.fileId, sql`for key share`);
+      // Replacing waits for this lock, or has been faster. A link that slipped in behind it would outlive its password.
+      const password = await sql`
+        select 1 from grants where id = ${openedBy} and file_id = ${grant.fileId} and kind = 'password'
+        for share`.execute(em.getKysely());
+      if (password.rows.length === 0) return null;
       await insertGrants(em, [grant]);
       await recordAudit(em, event);
       return toGrant(await em.findOneOrFail(GrantTable, { id: Buffer.from(grant.id) }));
@@ -38,29 +40,48 @@ export class GrantRows implements GrantStore {
     return row && toGrant(row);
   }
 
-  beginUse(id: Uint8Array, start: number): Promise<"taken" | "continued" | "refused"> {
+  replacePassword(
+    oldId: Uint8Array,
+    grant: NewGrant,
+    { revokeLinks }: { revokeLinks: boolean },
+    event?: AuditEvent,
+  ): Promise<boolean> {
+    const { fileId } = grant;
     return this.database.transaction(async em => {
       const db = em.getKysely();
-      // The row lock makes deciding and counting one step.
-      const locked = await sql<{ is_open: boolean; has_left: boolean }>`
-        select use_count > ended_count as is_open, coalesce(use_count < max_uses, true) as has_left
-        from grants
-        where id = ${id} and kind = 'link' and revoked_at is null and coalesce(expires_at > now(), true)
-        for update`.execute(db);
-      const [grant] = locked.rows;
-      if (!grant) return "refused";
-      if (start > 0 && grant.is_open) return "continued";
-      if (!grant.has_left) return "refused";
-      await sql`update grants set use_count = use_count + 1 where id = ${id}`.execute(db);
-      return "taken";
+      await lockLivingFile(em, fileId, sql`for no key update`);
+      const { rows } = await sql`
+        update grants set id = ${grant.id}, wrap = ${grant.wrap}, created_at = default
+        where id = ${oldId} and file_id = ${fileId} and kind = 'password' returning id`.execute(db);
+      if (rows.length === 0) return false;
+      if (revokeLinks) {
+        await sql`
+          update grants set revoked_at = now()
+          where file_id = ${fileId} and kind = 'link' and revoked_at is null`.execute(db);
+      }
+      await recordAudit(em, event);
+      return true;
     });
   }
 
-  async endUse(id: Uint8Array): Promise<void> {
-    await sql`
-      update grants set ended_count = ended_count + 1
-      where id = ${id} and ended_count < use_count`.execute(this.database.em().getKysely());
+  revoke(linkId: Uint8Array, event?: AuditEvent): Promise<Grant | null> {
+    const id = Buffer.from(linkId);
+    return this.database.transaction(async em => {
+      const { rows } = await sql`
+        update grants set revoked_at = now()
+        where id = ${id} and kind = 'link' and revoked_at is null returning id`.execute(em.getKysely());
+      if (rows.length === 0) return null;
+      await recordAudit(em, event);
+      return toGrant(await em.findOneOrFail(GrantTable, { id }));
+    });
   }
+}
+
+/** Locks the file, before any of its grants is locked. Throws FILE_GONE. */
+async function lockLivingFile(em: EntityManager, id: FileId, lock: RawBuilder<unknown>): Promise<void> {
+  const { rows } = await sql<{ is_gone: boolean }>`
+    select status = 'gone' as is_gone from files where id = ${id} ${lock}`.execute(em.getKysely());
+  if (rows[0]?.is_gone !== false) throw new VaultError("FILE_GONE", `file ${id} is gone`);
 }
 
 /** Writes grants within the caller's transaction. */
@@ -82,5 +103,6 @@ export function toGrant(row: GrantRow): Grant {
     maxUses: row.maxUses,
     useCount: row.useCount,
     revokedAt: row.revokedAt ?? null,
+    disposition: row.disposition,
   };
 }

@@ -122,3 +122,9 @@ async function countUpTo<Row extends object, Node>(
     .execute<{ count: string }[]>();
   return Number(rows[0]?.count);
 }
+
+/** Reads at the first call, and gives that to all others. */
+export function once<T>(read: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | undefined;
+  return () => (answer ??= read());
+}

@@ -20,6 +20,7 @@ import {
 } from "../generated/graphql.js";
 import type { TestServer } from "../support/server.js";
 import { startServer } from "../support/server.js";
+import * as audited from "./audited.js";
 import { PASSWORD, bodyOf, errorOf, field, file, link, postForm, retrieve, store } from "./client.js";
 import type { GraphqlAnswer } from "./graphql/client.js";
 import { ask, postFile } from "./graphql/client.js";
@@ -42,34 +43,13 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-/** Newest first. */
-async function eventsOf(hash: string): Promise<readonly AuditFactsFragment[]> {
-  const { data, errors } = await ask(url, FileAuditEventsDocument, { hash, first: 100 }, admin);
-  if (!data?.file?.auditEvents) throw new Error(JSON.stringify(errors));
-  return data.file.auditEvents.nodes;
-}
-
-/** `ACTION OUTCOME message`, oldest first. */
-async function storyOf(hash: string): Promise<string[]> {
-  const events = (await eventsOf(hash)).toReversed();
-  return events.map(({ action, outcome, message }) => [action, outcome, message].filter(Boolean).join(" "));
-}
+const eventsOf = (hash: string) => audited.eventsOf(server, hash);
+const storyOf = (hash: string) => audited.storyOf(server, hash);
+const query = <Row extends pg.QueryResultRow>(...statements: readonly string[]) =>
+  audited.query<Row>(server, ...statements);
 
 async function newest(): Promise<AuditFactsFragment | undefined> {
   return (await ask(url, AuditEventsDocument, { first: 1 }, admin)).data?.auditEvents.nodes[0];
-}
-
-/** The rows of the last statement. */
-async function query<Row extends pg.QueryResultRow>(...statements: readonly string[]): Promise<Row[]> {
-  const client = new pg.Client(server.databaseUrl);
-  await client.connect();
-  try {
-    let rows: Row[] = [];
-    for (const statement of statements) ({ rows } = await client.query<Row>(statement));
-    return rows;
-  } finally {
-    await client.end();
-  }
 }
 
 const STORED = ["UPLOAD_CREATED SUCCESS", "UPLOAD_FINISHED SUCCESS"];
@@ -263,15 +243,7 @@ async function cutObject(folder: string, key: string): Promise<void> {
 }
 
 describe("nothing is done that cannot be audited:", () => {
-  const fail = `create function no_audit() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$`;
-  const broken = async (act: () => Promise<void>) => {
-    await query(fail, "create trigger broken before insert on audit_inbox execute function no_audit()");
-    try {
-      await act();
-    } finally {
-      await query("drop trigger broken on audit_inbox", "drop function no_audit");
-    }
-  };
+  const broken = (act: () => Promise<void>) => audited.whileNothingIsRecorded(server, act);
   let hash: string;
   let at: string;
   beforeAll(async () => {

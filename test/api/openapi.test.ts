@@ -157,6 +157,12 @@ const SAID: Said[] = [
     "PASSWORD_TOO_LONG",
     () => postForm(server.url, form(["password", "p".repeat(5000)])),
   ],
+  [
+    "post /api/upload",
+    422,
+    "PASSWORD_TOO_COMMON",
+    () => postForm(server.url, form(["password", "password1"])),
+  ],
   ...RETRIEVE("get"),
   ...RETRIEVE("post"),
   ["post /api/retrieve/{hash}", 415, "UNSUPPORTED_MEDIA_TYPE", () => askForLink("POST", { body: "x" })],

@@ -234,6 +234,19 @@ describe("a manifest becomes stale, and is written anew, when", () => {
     expect(await own.manifests.refreshStale()).toEqual({ written: 1, failed: 0 });
     expect(await own.manifests.refreshStale()).toEqual({ written: 0, failed: 0 });
   });
+
+  test("its holder changes the password, and it is that one that opens it then", async () => {
+    const file = await newFile();
+    const before = await stateOf(file.id);
+    const change = { currentPassword: PASSWORD, newPassword: "battery staple", revokeLinks: true };
+    await vault.files.changePassword(file.hash, change, vault.caller);
+    expect(await stale()).toContain(file.id);
+    expect(await vault.manifests.refresh(file.id)).toBe(true);
+    const { revision, writtenRevision, wrap } = await stateOf(file.id);
+    expect([revision, writtenRevision]).toEqual([2, 2]);
+    expect(wrap).not.toEqual(before.wrap);
+    for (const { head } of await contents(file.id)) expect(head).toMatchObject({ revision: 2, wrap });
+  });
 });
 
 describe("while a manifest is stale", () => {

@@ -140,7 +140,7 @@ describe("files", () => {
     const [late, kept, swept] = [await newFile(s), await newFile(s), await newFile(s)];
     await run(s, `update files set expires_at = now() where id in ('${late.id}', '${kept.id}')`);
     await run(s, `update files set retain_until = now() + interval '1 day' where id = '${kept.id}'`);
-    await s.files.shred(swept.id);
+    await s.files.shred(swept.id, "asked");
     for (const status of [["gone"], ["available"], ["available", "gone"], ["degraded"]] as const) {
       const found = await whole({ status });
       expect(new Set(idsOf(found))).toEqual(

@@ -31,7 +31,7 @@ describe("expired", () => {
     await run(s, `update files set expires_at = now() where id = '${oldFile.id}'`);
     await newFile(s, 1, { expiresInSeconds: 60 });
     expect(await s.dead.expired(10)).toEqual({ uploads: [late.id], files: [oldFile.id] });
-    await s.files.shred(oldFile.id);
+    await s.files.shred(oldFile.id, "asked");
     expect((await s.dead.expired(10)).files).toEqual([]);
   });
 
@@ -79,7 +79,7 @@ describe("claim", () => {
 
   test("comes back when the claim is over, unless the object was forgotten", async () => {
     const file = await newFile(s);
-    await s.files.shred(file.id);
+    await s.files.shred(file.id, "asked");
     const claimed = await s.dead.claim(10, NO_GRACE);
     expect(claimed).toHaveLength(3);
     expect(await s.dead.claim(10, NO_GRACE)).toEqual([]);

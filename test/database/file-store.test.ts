@@ -6,6 +6,7 @@ import {
   finish,
   newFile,
   newGrant,
+  newLink,
   newRef,
   newUpload,
   objectCount,
@@ -64,38 +65,65 @@ describe("finish", () => {
   });
 });
 
-describe("countDownload", () => {
-  test("lets exactly as many through as the file allows", async () => {
-    const file = await newFile(s, 1, { maxDownloads: 7 });
-    const counted = await times(50, () => s.files.countDownload(file.id));
-    expect(counted.filter(Boolean)).toHaveLength(7);
-    expect((await s.files.find({ id: file.id }))?.downloadCount).toBe(7);
+describe("changeTerms", () => {
+  test("writes what is given and leaves the rest", async () => {
+    const file = await newFile(s, 1, { expiresInSeconds: 60, maxDownloads: 3 });
+    expect(await s.files.changeTerms(file.id, () => ({ maxDownloads: 9 }))).toEqual({
+      ...file,
+      maxDownloads: 9,
+    });
+    const retainUntil = new Date(Date.now() + 60_000);
+    const changed = some(await s.files.changeTerms(file.id, () => ({ expiresAt: null, retainUntil })));
+    expect(changed).toMatchObject({ expiresAt: null, maxDownloads: 9, retainUntil, isRetained: true });
+    expect(await s.files.changeTerms(file.id, () => ({}))).toEqual(changed);
+    expect(await s.files.changeTerms(newUpload().id, () => ({}))).toBeNull();
   });
 
-  test("counts without a limit, and nothing of a file that is gone, expired or unknown", async () => {
+  test("changes nothing when the decision throws", async () => {
     const file = await newFile(s);
-    expect(await s.files.countDownload(file.id)).toBe(true);
-    await run(s, `update files set expires_at = now() where id = '${file.id}'`);
-    expect(await s.files.countDownload(file.id)).toBe(false);
-    const gone = await newFile(s);
-    await s.files.shred(gone.id);
-    expect(await s.files.countDownload(gone.id)).toBe(false);
-    expect(await s.files.countDownload(newUpload().id)).toBe(false);
+    const refuse = () => {
+      throw new Error("no");
+    };
+    await expect(s.files.changeTerms(file.id, refuse)).rejects.toThrow("no");
+    expect(await s.files.find({ id: file.id })).toEqual(file);
+  });
+
+  test("at once by many: each decides on what the one before has written", async () => {
+    const file = await newFile(s, 1, { maxDownloads: 1 });
+    await times(20, () =>
+      s.files.changeTerms(file.id, ({ maxDownloads }) => ({ maxDownloads: (maxDownloads ?? 0) + 1 })),
+    );
+    expect(await s.files.find({ id: file.id })).toMatchObject({ maxDownloads: 21 });
+  });
+
+  test("that moves the expiry at the moment of the sweep: the sweep leaves the file, or the change is told", async () => {
+    for (let round = 0; round < 20; round++) {
+      const file = await newFile(s);
+      await run(s, `update files set expires_at = now() where id = '${file.id}'`);
+      const changing = s.files.changeTerms(file.id, ({ status }) => {
+        if (status === "gone") throw new Error("gone");
+        return { expiresAt: null };
+      });
+      const [changed, swept] = await Promise.allSettled([changing, s.files.shred(file.id, "over")]);
+      const isThere = (await s.files.find({ id: file.id }))?.status === "available";
+      expect(isThere).toBe(changed.status === "fulfilled");
+      expect(swept).toMatchObject({ value: !isThere });
+    }
   });
 });
 
 describe("shred", () => {
   test("deletes every grant and the meta, and turns all chunks into dead objects", async () => {
     const file = await newFile(s, 12);
-    const link = await s.grants.add(newGrant(file.id, "link"));
+    const link = await newLink(s, file.id);
     const before = await objectCount(s, "dead_objects");
-    expect(await s.files.shred(file.id)).toBe(true);
+    expect(await s.files.shred(file.id, "asked")).toBe(true);
     expect(await s.files.find({ id: file.id })).toMatchObject({ status: "gone", meta: null });
     expect(await s.grants.find({ id: link.id, kind: "link" })).toBeNull();
     expect(await s.grants.find({ passwordOf: file.id })).toBeNull();
     expect(await objectCount(s, "dead_objects")).toBe(before + 36);
-    expect(await s.files.shred(file.id)).toBe(true);
-    expect(await s.files.shred(newUpload().id)).toBe(false);
+    expect(await s.files.shred(file.id, "asked")).toBe(true);
+    expect(await s.files.shred(newUpload().id, "asked")).toBe(false);
   });
 
   test("that a crash stopped between two batches is found by the sweep and goes on", async () => {
@@ -107,14 +135,14 @@ describe("shred", () => {
          if (select count(*) from chunks where file_id = '${file.id}') <= 16 then raise 'died'; end if; return null; end $$;
        create trigger die after delete on chunks for each statement execute function die()`,
     );
-    await expect(s.files.shred(file.id)).rejects.toThrow("died");
+    await expect(s.files.shred(file.id, "asked")).rejects.toThrow("died");
     await run(s, "drop trigger die on chunks; drop function die");
     expect(await s.chunkMap.chunks(file.id, 0, 99)).not.toHaveLength(0);
     expect(await s.grants.find({ passwordOf: file.id })).toBeNull();
 
     const { files } = await s.dead.expired(10);
     expect(files).toContain(file.id);
-    expect(await s.files.shred(file.id)).toBe(true);
+    expect(await s.files.shred(file.id, "asked")).toBe(true);
     expect(await s.chunkMap.chunks(file.id, 0, 99)).toEqual([]);
     expect((await s.dead.expired(10)).files).not.toContain(file.id);
   });
@@ -122,7 +150,7 @@ describe("shred", () => {
   test("by many at once moves every chunk once", async () => {
     const file = await newFile(s, 20);
     const before = await objectCount(s, "dead_objects");
-    expect(await times(8, () => s.files.shred(file.id))).toEqual(Array(8).fill(true));
+    expect(await times(8, () => s.files.shred(file.id, "asked"))).toEqual(Array(8).fill(true));
     expect(await objectCount(s, "dead_objects")).toBe(before + 60);
     expect(await s.chunkMap.chunks(file.id, 0, 99)).toEqual([]);
   });
@@ -134,18 +162,20 @@ describe("shred", () => {
       `update files set retain_until = now() + interval '1 hour', expires_at = now() where id = '${file.id}'`,
     );
     expect((await s.files.find({ id: file.id }))?.isRetained).toBe(true);
-    await expect(s.files.shred(file.id)).rejects.toMatchObject({ code: "FILE_RETAINED" });
+    await expect(s.files.shred(file.id, "asked")).rejects.toMatchObject({ code: "FILE_RETAINED" });
     expect((await s.dead.expired(99)).files).not.toContain(file.id);
+    expect(await s.files.shred(file.id, "over")).toBe(false);
     await run(s, `update files set retain_until = now() where id = '${file.id}'`);
     expect((await s.dead.expired(99)).files).toContain(file.id);
-    expect(await s.files.shred(file.id)).toBe(true);
+    expect(await s.files.shred(file.id, "asked")).toBe(true);
   });
 
   test("and a link made at the same moment: no grant is left behind", async () => {
     for (let round = 0; round < 20; round++) {
       const file = await newFile(s);
       const link = newGrant(file.id, "link");
-      await Promise.allSettled([s.grants.add(link), s.files.shred(file.id)]);
+      const { id: password } = some(await s.grants.find({ passwordOf: file.id }));
+      await Promise.allSettled([s.grants.add(link, password), s.files.shred(file.id, "asked")]);
       expect(await s.grants.find({ id: link.id, kind: "link" })).toBeNull();
     }
   });

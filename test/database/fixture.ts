@@ -12,9 +12,11 @@ import { DeadRows } from "../../src/database/dead-objects.js";
 import { FileRows } from "../../src/database/file-store.js";
 import { GrantRows } from "../../src/database/grant-store.js";
 import { LookupRows } from "../../src/database/lookup.js";
+import { LinkCatalogueRows } from "../../src/database/link-catalogue.js";
 import type { Database } from "../../src/database/orm.js";
 import { openDatabase } from "../../src/database/orm.js";
 import { UploadRows } from "../../src/database/upload-store.js";
+import { UseRows } from "../../src/database/use-store.js";
 import { newFileId } from "../../src/format/id.js";
 import type { TestDatabase } from "../support/database.js";
 import { createDatabase } from "../support/database.js";
@@ -27,10 +29,12 @@ export interface Stores {
   readonly chunkMap: ChunkRows;
   readonly files: FileRows;
   readonly grants: GrantRows;
+  readonly uses: UseRows;
   readonly dead: DeadRows;
   readonly buckets: BucketRows;
   readonly catalogue: CatalogueRows;
   readonly chunkCatalogue: ChunkCatalogueRows;
+  readonly linkCatalogue: LinkCatalogueRows;
   readonly lookup: LookupRows;
 }
 
@@ -48,10 +52,12 @@ export function stores({ poolSize = 10 } = {}): Stores {
       chunkMap: new ChunkRows(database),
       files: new FileRows(database, 10),
       grants: new GrantRows(database),
+      uses: new UseRows(database),
       dead: new DeadRows(database),
       buckets: new BucketRows(database),
       catalogue: new CatalogueRows(database),
       chunkCatalogue: new ChunkCatalogueRows(database),
+      linkCatalogue: new LinkCatalogueRows(database),
       lookup: new LookupRows(database),
     });
   });
@@ -171,6 +177,12 @@ export async function newFile(
   const chunks = Array.from({ length: stripes }, (_, i) => [0, 1, 2].map(shard => newChunk(i, shard))).flat();
   await append(s, commitOf(upload, stripes * 2000, chunks));
   return some(await finish(s, upload, terms, stripes * 2000));
+}
+
+/** A link of the file, made by who opened it with its password. */
+export async function newLink(s: Stores, fileId: string, change: Partial<NewGrant> = {}): Promise<Grant> {
+  const { id } = some(await s.grants.find({ passwordOf: fileId }));
+  return some(await s.grants.add(newGrant(fileId, "link", change), id));
 }
 
 export async function objectCount(

@@ -30,7 +30,7 @@ describe("usage", () => {
     expect(await s.catalogue.usage()).toEqual(
       [1, 2, 3].map(bucketId => ({ bucketId, chunkCount: 2, storedBytes: 2048 })),
     );
-    await s.files.shred(file.id);
+    await s.files.shred(file.id, "asked");
     expect(await s.catalogue.usage()).toEqual([]);
   });
 
@@ -48,7 +48,8 @@ describe("usage", () => {
         const files: string[] = [];
         for (const what of changes) {
           if (what === "store") files.push((await newFile(s, 1 + files.length)).id);
-          if (what === "shred") await s.files.shred(files.pop() ?? "00000000-0000-4000-8000-000000000000");
+          if (what === "shred")
+            await s.files.shred(files.pop() ?? "00000000-0000-4000-8000-000000000000", "asked");
           if (what === "move") await run(s, "update chunks set bucket_id = bucket_id + 10 where shard = 1");
           if (what === "resize") await run(s, "update chunks set stored_bytes = 7 where stripe = 0");
           if (what === "mark") await run(s, "update chunks set state = 2");

@@ -59,6 +59,14 @@ export type BucketState =
   /** Read only. */
   | 'READ_ONLY';
 
+export type ChangeFilePasswordInput = {
+  currentPassword: string;
+  hash: string;
+  newPassword: string;
+  /** Also revoke every link made with the old password. */
+  revokeLinks?: boolean | null | undefined;
+};
+
 /** All that are given must hold. */
 export type ChunkFilter = {
   bucketId?: string | number | null | undefined;
@@ -77,6 +85,7 @@ export type ChunkState =
   | 'STORED';
 
 export type CreateDownloadLinkInput = {
+  disposition?: Disposition | null | undefined;
   expiresIn?: string | null | undefined;
   hash: string;
   /** Default: no limit within the link's life. */
@@ -106,6 +115,12 @@ export type DeleteFileInput = {
   /** Not needed by an admin. */
   password?: string | null | undefined;
 };
+
+export type Disposition =
+  /** The browser saves the file. */
+  | 'ATTACHMENT'
+  /** The browser shows the file, if it is a raster image, audio, video or plain text; it saves all others. */
+  | 'INLINE';
 
 /** All that are given must hold. */
 export type FileFilter = {
@@ -152,6 +167,12 @@ export type OrderDirection =
   | 'ASC'
   | 'DESC';
 
+export type RevokeDownloadLinkInput = {
+  id: string | number;
+  /** Not needed by an admin. */
+  password?: string | null | undefined;
+};
+
 export type UnlockFileInput = {
   hash: string;
   password: string;
@@ -161,6 +182,19 @@ export type UpdateBucketInput = {
   id: string | number;
   state?: BucketState | null | undefined;
   weight?: number | null | undefined;
+};
+
+/** What is left out stays as it is. */
+export type UpdateFileInput = {
+  /** Null: kept until someone deletes it. */
+  expiresAt?: string | null | undefined;
+  hash: string;
+  /** Over the whole life of the file: downloads that were had count. No fewer than those; as many end the file. Null: no limit. */
+  maxDownloads?: number | null | undefined;
+  /** Not needed by an admin. */
+  password?: string | null | undefined;
+  /** Cannot be deleted, and does not expire, before this time; can only be moved later. Admin. */
+  retainUntil?: string | null | undefined;
 };
 
 export type UploadFileInput = {
@@ -297,6 +331,15 @@ export type NodeQuery = { node:
     | { __typename: 'UploadSession', stage: UploadStage, offset: number, id: string }
    | null };
 
+export type DownloadLinksQueryVariables = Exact<{
+  hash: string;
+  first?: number | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type DownloadLinksQuery = { file: { downloadLinks: { totalCount: number, nodes: Array<{ id: string, createdAt: string, expiresAt: string, maxDownloads: number | null, downloadCount: number, revokedAt: string | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null } | null };
+
 export type PublicFileFragment = { id: string, hash: string, status: FileStatus, size: number, createdAt: string, expiresAt: string | null, remainingDownloads: number | null };
 
 export type UnlockedFileFragment = { name: string | null, mediaType: string | null, sha256: string | null, id: string, hash: string, status: FileStatus, size: number, createdAt: string, expiresAt: string | null, remainingDownloads: number | null };
@@ -342,6 +385,27 @@ export type DeleteFileMutationVariables = Exact<{
 
 
 export type DeleteFileMutation = { deleteFile: { deletedHash: string | null, userErrors: Array<{ code: UserErrorCode, message: string, field: Array<string> | null, retryAfterSeconds: number | null }> } };
+
+export type RevokeDownloadLinkMutationVariables = Exact<{
+  input: RevokeDownloadLinkInput;
+}>;
+
+
+export type RevokeDownloadLinkMutation = { revokeDownloadLink: { link: { id: string, revokedAt: string | null } | null, userErrors: Array<{ code: UserErrorCode, message: string, field: Array<string> | null, retryAfterSeconds: number | null }> } };
+
+export type UpdateFileMutationVariables = Exact<{
+  input: UpdateFileInput;
+}>;
+
+
+export type UpdateFileMutation = { updateFile: { file: { name: string | null, mediaType: string | null, sha256: string | null, id: string, hash: string, status: FileStatus, size: number, createdAt: string, expiresAt: string | null, remainingDownloads: number | null } | null, userErrors: Array<{ code: UserErrorCode, message: string, field: Array<string> | null, retryAfterSeconds: number | null }> } };
+
+export type ChangeFilePasswordMutationVariables = Exact<{
+  input: ChangeFilePasswordInput;
+}>;
+
+
+export type ChangeFilePasswordMutation = { changeFilePassword: { file: { name: string | null, mediaType: string | null, sha256: string | null, id: string, hash: string, status: FileStatus, size: number, createdAt: string, expiresAt: string | null, remainingDownloads: number | null } | null, userErrors: Array<{ code: UserErrorCode, message: string, field: Array<string> | null, retryAfterSeconds: number | null }> } };
 
 export type SessionFragment = { id: string, tusUrl: string | null, stage: UploadStage, size: number | null, offset: number, storedChunkCount: number, createdAt: string, expiresAt: string, file: { hash: string, status: FileStatus, size: number, name: string | null, mediaType: string | null, chunkCount: number | null } | null, failure: { code: UserErrorCode, message: string, field: Array<string> | null, retryAfterSeconds: number | null } | null };
 
@@ -799,6 +863,27 @@ export const NodeDocument = new TypedDocumentString(`
   }
 }
     `) as unknown as TypedDocumentString<NodeQuery, NodeQueryVariables>;
+export const DownloadLinksDocument = new TypedDocumentString(`
+    query DownloadLinks($hash: Sha256!, $first: Int, $after: String) {
+  file(hash: $hash) {
+    downloadLinks(first: $first, after: $after) {
+      nodes {
+        id
+        createdAt
+        expiresAt
+        maxDownloads
+        downloadCount
+        revokedAt
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+      totalCount
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<DownloadLinksQuery, DownloadLinksQueryVariables>;
 export const ServerInfoDocument = new TypedDocumentString(`
     query ServerInfo {
   serverInfo {
@@ -963,6 +1048,88 @@ export const DeleteFileDocument = new TypedDocumentString(`
   field
   retryAfterSeconds
 }`) as unknown as TypedDocumentString<DeleteFileMutation, DeleteFileMutationVariables>;
+export const RevokeDownloadLinkDocument = new TypedDocumentString(`
+    mutation RevokeDownloadLink($input: RevokeDownloadLinkInput!) {
+  revokeDownloadLink(input: $input) {
+    link {
+      id
+      revokedAt
+    }
+    userErrors {
+      ...Mistake
+    }
+  }
+}
+    fragment Mistake on UserError {
+  code
+  message
+  field
+  retryAfterSeconds
+}`) as unknown as TypedDocumentString<RevokeDownloadLinkMutation, RevokeDownloadLinkMutationVariables>;
+export const UpdateFileDocument = new TypedDocumentString(`
+    mutation UpdateFile($input: UpdateFileInput!) {
+  updateFile(input: $input) {
+    file {
+      ...UnlockedFile
+    }
+    userErrors {
+      ...Mistake
+    }
+  }
+}
+    fragment PublicFile on File {
+  id
+  hash
+  status
+  size
+  createdAt
+  expiresAt
+  remainingDownloads
+}
+fragment UnlockedFile on File {
+  ...PublicFile
+  name
+  mediaType
+  sha256
+}
+fragment Mistake on UserError {
+  code
+  message
+  field
+  retryAfterSeconds
+}`) as unknown as TypedDocumentString<UpdateFileMutation, UpdateFileMutationVariables>;
+export const ChangeFilePasswordDocument = new TypedDocumentString(`
+    mutation ChangeFilePassword($input: ChangeFilePasswordInput!) {
+  changeFilePassword(input: $input) {
+    file {
+      ...UnlockedFile
+    }
+    userErrors {
+      ...Mistake
+    }
+  }
+}
+    fragment PublicFile on File {
+  id
+  hash
+  status
+  size
+  createdAt
+  expiresAt
+  remainingDownloads
+}
+fragment UnlockedFile on File {
+  ...PublicFile
+  name
+  mediaType
+  sha256
+}
+fragment Mistake on UserError {
+  code
+  message
+  field
+  retryAfterSeconds
+}`) as unknown as TypedDocumentString<ChangeFilePasswordMutation, ChangeFilePasswordMutationVariables>;
 export const CreateUploadDocument = new TypedDocumentString(`
     mutation CreateUpload($input: CreateUploadInput!) {
   createUpload(input: $input) {

@@ -121,7 +121,12 @@ export async function openVault({
       limits: { maxUses?: number; expiresInSeconds?: number },
     ): Promise<string> {
       const { maxUses = null, expiresInSeconds = null } = limits;
-      return (await core.links.create({ hash, password, maxUses, expiresInSeconds }, caller)).token;
+      return (
+        await core.links.create(
+          { hash, password, maxUses, expiresInSeconds, disposition: "attachment" },
+          caller,
+        )
+      ).token;
     },
 
     async open(token: string, range?: PlainRange): Promise<AsyncGenerator<Uint8Array>> {
@@ -191,6 +196,12 @@ export async function openVault({
     replica(): Promise<BucketSet> {
       const configured = faulty.map(bucket => ({ bucket, provider: "memory" as const, ...NOWHERE }));
       return BucketSet.open(configured, core.bucketDirectory, silent);
+    },
+
+    /** What a `select count(*)` says. */
+    async count(text: string, values: string[]): Promise<number> {
+      const { rows } = await (await database.pool()).query(text.replace("?", "$1"), values);
+      return Number(rows[0]?.count);
     },
 
     async expire(uploadId: string): Promise<void> {

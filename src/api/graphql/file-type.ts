@@ -45,8 +45,8 @@ scattered over the buckets.
 
 Who sees what:
 - anyone who knows the hash (it cannot be guessed): \`id hash status size createdAt expiresAt remainingDownloads\`
-- with the password (in the payload of \`unlockFile\`, \`createDownloadLink\` or \`uploadFile\`): also \`name mediaType sha256\`
-- admins only: \`chunkCount chunkSize parity chunks placement downloadCount auditEvents\` (never the name: an administrator cannot open a file)
+- with the password (in the payload of a mutation that was given it): also \`name mediaType sha256\`
+- admins only: \`chunkCount chunkSize parity chunks placement downloadCount downloadLinks auditEvents\` (never the name: an administrator cannot open a file)
 
 A field you may not see is \`null\`; it never fails the whole query.`.trim(),
 })

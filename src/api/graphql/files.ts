@@ -1,17 +1,21 @@
-/** Files that are there: reading, unlocking, links, deleting. */
+/** Files that are there: reading, unlocking, changing, deleting. */
 import { Arg, Ctx, Mutation, Query, Resolver } from "type-graphql";
 import type { ApiDeps } from "../deps.js";
 import type { Context } from "./context.js";
 import { orUserErrors } from "./errors.js";
 import { FileType, fileView } from "./file-type.js";
-import { CreateDownloadLinkInput, DeleteFileInput, UnlockFileInput } from "./inputs.js";
-import { linkView } from "./link-type.js";
-import { CreateDownloadLinkPayload, DeleteFilePayload, UnlockFilePayload } from "./payloads.js";
+import { ChangeFilePasswordInput, DeleteFileInput, UnlockFileInput, UpdateFileInput } from "./inputs.js";
+import {
+  ChangeFilePasswordPayload,
+  DeleteFilePayload,
+  UnlockFilePayload,
+  UpdateFilePayload,
+} from "./payloads.js";
 import { Sha256 } from "./scalars.js";
 
 @Resolver(() => FileType)
 export class FileResolver {
-  constructor(private readonly deps: Pick<ApiDeps, "files" | "links" | "publicUrl">) {}
+  constructor(private readonly deps: Pick<ApiDeps, "files">) {}
 
   @Query(() => FileType, {
     nullable: true,
@@ -35,20 +39,29 @@ export class FileResolver {
     });
   }
 
-  @Mutation(() => CreateDownloadLinkPayload, { description: "Make a short-lived download link. Password." })
-  createDownloadLink(
-    @Arg("input", () => CreateDownloadLinkInput) input: CreateDownloadLinkInput,
+  @Mutation(() => UpdateFilePayload, { description: "Change expiry or download limit. Password, or admin." })
+  updateFile(
+    @Arg("input", () => UpdateFileInput) { hash, password, ...change }: UpdateFileInput,
     @Ctx() { caller }: Context,
-  ): Promise<CreateDownloadLinkPayload> {
+  ): Promise<UpdateFilePayload> {
     return orUserErrors(async () => {
-      const { hash, password } = input;
-      const terms = { expiresInSeconds: input.expiresIn ?? null, maxUses: input.maxDownloads ?? null };
-      const { grant, token, file, meta } = await this.deps.links.create({ hash, password, ...terms }, caller);
-      return {
-        link: linkView(grant),
-        url: `${this.deps.publicUrl()}/d/${token}`,
-        file: fileView(file, meta),
-      };
+      const given = { ...change, password: password ?? null };
+      const { file, meta } = await this.deps.files.changeTerms(hash, given, caller);
+      return { file: fileView(file, meta) };
+    });
+  }
+
+  @Mutation(() => ChangeFilePasswordPayload, {
+    description: "Change the password: wraps the file's key anew, moves no bytes. Password.",
+  })
+  changeFilePassword(
+    @Arg("input", () => ChangeFilePasswordInput) { hash, revokeLinks, ...given }: ChangeFilePasswordInput,
+    @Ctx() { caller }: Context,
+  ): Promise<ChangeFilePasswordPayload> {
+    return orUserErrors(async () => {
+      const change = { ...given, revokeLinks: revokeLinks ?? true };
+      const { file, meta } = await this.deps.files.changePassword(hash, change, caller);
+      return { file: fileView(file, meta) };
     });
   }
 

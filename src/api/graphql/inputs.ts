@@ -2,7 +2,8 @@
 import type { FileUpload } from "graphql-upload-minimal";
 import { Field, ID, InputType, Int } from "type-graphql";
 import { BucketState } from "./bucket-type.js";
-import { ByteSize, Duration, Sha256, Upload } from "./scalars.js";
+import { Disposition } from "./link-type.js";
+import { ByteSize, DateTime, Duration, Sha256, Upload } from "./scalars.js";
 
 @InputType("CreateUploadInput")
 export class CreateUploadInput {
@@ -67,6 +68,51 @@ export class CreateDownloadLinkInput {
 
   @Field(() => Int, { nullable: true, description: "Default: no limit within the link's life." })
   maxDownloads?: number | null;
+
+  @Field(() => Disposition, { nullable: true, defaultValue: Disposition.ATTACHMENT })
+  disposition?: `${Disposition}` | null;
+}
+
+@InputType("RevokeDownloadLinkInput")
+export class RevokeDownloadLinkInput {
+  @Field(() => ID) id!: string;
+  @Field(() => String, { nullable: true, description: "Not needed by an admin." }) password?: string | null;
+}
+
+@InputType("UpdateFileInput", { description: "What is left out stays as it is." })
+export class UpdateFileInput {
+  @Field(() => Sha256) hash!: string;
+  @Field(() => String, { nullable: true, description: "Not needed by an admin." }) password?: string | null;
+
+  @Field(() => DateTime, { nullable: true, description: "Null: kept until someone deletes it." })
+  expiresAt?: Date | null;
+
+  @Field(() => Int, {
+    nullable: true,
+    description:
+      "Over the whole life of the file: downloads that were had count. No fewer than those; as many end the file. Null: no limit.",
+  })
+  maxDownloads?: number | null;
+
+  @Field(() => DateTime, {
+    nullable: true,
+    description: "Cannot be deleted, and does not expire, before this time; can only be moved later. Admin.",
+  })
+  retainUntil?: Date | null;
+}
+
+@InputType("ChangeFilePasswordInput")
+export class ChangeFilePasswordInput {
+  @Field(() => Sha256) hash!: string;
+  @Field(() => String) currentPassword!: string;
+  @Field(() => String) newPassword!: string;
+
+  @Field(() => Boolean, {
+    nullable: true,
+    defaultValue: true,
+    description: "Also revoke every link made with the old password.",
+  })
+  revokeLinks?: boolean | null;
 }
 
 @InputType("UpdateBucketInput")

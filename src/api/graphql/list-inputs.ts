@@ -9,6 +9,7 @@ import { UploadStage } from "./upload-session-type.js";
 export const FILES_PER_PAGE = 20;
 export const CHUNKS_PER_PAGE = 50;
 export const UPLOADS_PER_PAGE = 20;
+export const LINKS_PER_PAGE = 20;
 
 export enum FileOrderField {
   CREATED_AT = "createdAt",
@@ -75,6 +76,12 @@ export class ChunksArgs {
   @Field(() => Int, { nullable: true, defaultValue: CHUNKS_PER_PAGE }) first?: number | null;
   @Field(() => String, { nullable: true }) after?: string | null;
   @Field(() => ChunkFilter, { nullable: true }) filter?: ChunkFilter | null;
+}
+
+@ArgsType()
+export class DownloadLinksArgs {
+  @Field(() => Int, { nullable: true, defaultValue: LINKS_PER_PAGE }) first?: number | null;
+  @Field(() => String, { nullable: true }) after?: string | null;
 }
 
 @ArgsType()

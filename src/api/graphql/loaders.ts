@@ -12,11 +12,15 @@ import type {
   Page,
   PageRequest,
 } from "../../core/catalogue.js";
-import type { BucketId, BucketRecord, ParityProfile, StoredFile } from "../../core/model.js";
+import type { BucketId, BucketRecord, Grant, ParityProfile, StoredFile } from "../../core/model.js";
+import type { FileId } from "../../format/id.js";
 import type { ApiDeps } from "../deps.js";
 import { badRequest } from "../errors.js";
 
-type LoaderDeps = Pick<ApiDeps, "lookup" | "catalogue" | "chunkCatalogue" | "bucketDirectory">;
+type LoaderDeps = Pick<
+  ApiDeps,
+  "lookup" | "catalogue" | "chunkCatalogue" | "linkCatalogue" | "bucketDirectory"
+>;
 
 /**
  * The longest chunk maps that one batch sums up: about three seconds of the database's time. Beyond it the answer
@@ -37,6 +41,7 @@ const BATCHED = { cache: false } as const;
 
 export class Loaders {
   #buckets: Promise<ReadonlyMap<BucketId, BucketRecord>> | undefined;
+  readonly #linkPages = new Map<string, DataLoader<FileId, Page<Grant>>>();
   readonly #chunkPages = new Map<string, DataLoader<MappedFile, Page<ChunkView>>>();
 
   readonly #shares: Record<"inSum" | "withRanges", DataLoader<MappedFileSize, readonly BucketShare[]>>;
@@ -76,6 +81,16 @@ export class Loaders {
       new DataLoader(files => this.deps.chunkCatalogue.pages(files, page, filter), BATCHED);
     this.#chunkPages.set(question, loader);
     return loader.load(file);
+  }
+
+  /** Files that are asked for the same page of their links are read together. */
+  links(file: StoredFile, page: PageRequest): Promise<Page<Grant>> {
+    const question = JSON.stringify(page);
+    const loader =
+      this.#linkPages.get(question) ??
+      new DataLoader(fileIds => this.deps.linkCatalogue.pages(fileIds, page), BATCHED);
+    this.#linkPages.set(question, loader);
+    return loader.load(file.id);
   }
 
   /** How a file lies in its buckets; without `ranges` these are one that spans them all, and cost nothing. */

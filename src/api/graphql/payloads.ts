@@ -48,6 +48,24 @@ export class UpdateBucketPayload {
   @Field(() => [UserErrorType]) userErrors!: UserErrorType[];
 }
 
+@ObjectType("RevokeDownloadLinkPayload")
+export class RevokeDownloadLinkPayload {
+  @Field(() => DownloadLinkType, { nullable: true }) link?: DownloadLinkType;
+  @Field(() => [UserErrorType]) userErrors!: UserErrorType[];
+}
+
+@ObjectType("UpdateFilePayload")
+export class UpdateFilePayload {
+  @Field(() => FileType, { nullable: true }) file?: FileType;
+  @Field(() => [UserErrorType]) userErrors!: UserErrorType[];
+}
+
+@ObjectType("ChangeFilePasswordPayload")
+export class ChangeFilePasswordPayload {
+  @Field(() => FileType, { nullable: true }) file?: FileType;
+  @Field(() => [UserErrorType]) userErrors!: UserErrorType[];
+}
+
 @ObjectType("DeleteFilePayload")
 export class DeleteFilePayload {
   @Field(() => Sha256, { nullable: true }) deletedHash?: string;

@@ -12,6 +12,7 @@ import { BucketShareResolver, ChunkMapResolver, ChunkResolver } from "./chunk-ma
 import type { Context } from "./context.js";
 import { FileListResolver } from "./file-list.js";
 import { FileResolver } from "./files.js";
+import { LinkResolver } from "./links.js";
 import { NodeResolver } from "./nodes.js";
 import { ServerInfoResolver } from "./server-info.js";
 import { StorageStatsResolver } from "./storage-stats.js";
@@ -22,6 +23,7 @@ const RESOLVERS = [
   ServerInfoResolver,
   FileResolver,
   FileListResolver,
+  LinkResolver,
   ChunkMapResolver,
   ChunkResolver,
   BucketShareResolver,

@@ -10,7 +10,7 @@ import type { OpenLink } from "../../core/links.js";
 import { visitorOf } from "../caller.js";
 import type { ApiDeps } from "../deps.js";
 import { cutStalledReader, signalOf } from "../limits.js";
-import { attachmentHeader, safeMediaType } from "./file-name.js";
+import { displayHeaders } from "./display.js";
 import type { RequestedRange } from "./range.js";
 import { isUnchanged, requestedRange } from "./range.js";
 
@@ -61,18 +61,16 @@ function eachSent(res: Response): Writable {
   return sink;
 }
 
-function describe(res: Response, { file, meta }: OpenLink, range: RequestedRange): void {
+function describe(res: Response, { file, grant, meta }: OpenLink, range: RequestedRange): void {
   res.status(range.isPartial ? 206 : 200);
   res.set({
     "Accept-Ranges": "bytes",
     "Cache-Control": "private, no-store",
-    "Content-Disposition": attachmentHeader(meta.name),
     "Content-Length": String(range.end - range.start),
-    "Content-Security-Policy": "sandbox; default-src 'none'",
     ETag: `"${file.hash}"`,
   });
   // Past Express, which would add a charset of its own.
-  res.setHeader("Content-Type", safeMediaType(meta.mediaType));
+  res.setHeaders(new Map(Object.entries(displayHeaders(meta, grant.disposition))));
   if (range.isPartial) res.set("Content-Range", `bytes ${range.start}-${range.end - 1}/${file.plainBytes}`);
 }
 

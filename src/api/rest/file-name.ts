@@ -1,5 +1,6 @@
 /** A name as an uploader gave it, made safe to be saved under: for one header line and for any file system. */
 import { create } from "content-disposition";
+import type { Disposition } from "../../core/model.js";
 
 /** Most file systems take 255 bytes. */
 const MAX_NAME_BYTES = 200;
@@ -11,9 +12,9 @@ const UNSAFE = /[\p{Cc}\u2028\u2029\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069
 const SEPARATORS = /[/\\:*?"<>|]/g;
 const MEDIA_TYPE = /^[a-z0-9!#$&^_.+-]{1,64}\/[a-z0-9!#$&^_.+-]{1,64}$/i;
 
-/** `Content-Disposition`: always an attachment, with the name in RFC 8187 form where ASCII is not enough. */
-export function attachmentHeader(name: string): string {
-  return create(safeName(name));
+/** `Content-Disposition`, with the name in RFC 8187 form where ASCII is not enough. */
+export function dispositionHeader(name: string, type: Disposition): string {
+  return create(safeName(name), { type });
 }
 
 export function safeName(name: string): string {
@@ -26,7 +27,7 @@ export function safeName(name: string): string {
   return cut(trimmed).replace(/[. ]+$/, "") || FALLBACK_NAME;
 }
 
-/** The stored media type, if it is one. The parameters are dropped: nothing is displayed. */
+/** The stored media type, if it is one. The parameters are dropped: they mean nothing to us. */
 export function safeMediaType(mediaType: string): string {
   const [type = ""] = mediaType.split(";");
   return MEDIA_TYPE.test(type.trim()) ? type.trim().toLowerCase() : "application/octet-stream";

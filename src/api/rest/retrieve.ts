@@ -46,7 +46,8 @@ export function retrieve(deps: ApiDeps): RequestHandler<{ hash: string }> {
     }
     const expiresInSeconds = given.read("expires_in");
     const maxUses = given.read("max_uses");
-    const { token } = await deps.links.create({ hash, password, expiresInSeconds, maxUses }, caller);
+    const request = { hash, password, expiresInSeconds, maxUses, disposition: "attachment" } as const;
+    const { token } = await deps.links.create(request, caller);
     res.json({ status: "success", download_link: `${deps.publicUrl()}/d/${token}` });
   };
 }

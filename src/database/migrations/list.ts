@@ -5,6 +5,7 @@ import { Audit } from "./0004-audit.js";
 import { Steering } from "./0005-steering.js";
 import { Manifests } from "./0007-manifests.js";
 import { Parity } from "./0008-parity.js";
+import { Terms } from "./0009-terms.js";
 
 export const MIGRATIONS = [
   { name: "0001-tables", class: Tables },
@@ -13,4 +14,5 @@ export const MIGRATIONS = [
   { name: "0005-steering", class: Steering },
   { name: "0007-manifests", class: Manifests },
   { name: "0008-parity", class: Parity },
+  { name: "0009-terms", class: Terms },
 ];

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { parse } from "content-disposition";
 import fc from "fast-check";
-import { attachmentHeader, safeMediaType, safeName } from "../../../src/api/rest/file-name.js";
+import { dispositionHeader, safeMediaType, safeName } from "../../../src/api/rest/file-name.js";
 
 const anyName = fc.string({ unit: "binary", maxLength: 400 });
 const hostileName = fc
@@ -42,11 +42,11 @@ describe("safeName", () => {
   });
 });
 
-describe("attachmentHeader", () => {
+describe("dispositionHeader", () => {
   test("is one line of printable ASCII that says attachment and gives the safe name back", () => {
     fc.assert(
       fc.property(hostileName, name => {
-        const header = attachmentHeader(name);
+        const header = dispositionHeader(name, "attachment");
         expect(header).toMatch(/^attachment;[\x20-\x7e]*$/);
         expect(parse(header).parameters["filename"]).toBe(safeName(name));
       }),
