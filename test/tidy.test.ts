@@ -48,6 +48,7 @@ const OPEN_FILES: Record<string, string[]> = {
     "audit-chain",
     "catalogue",
     "errors",
+    "grant-ports",
     "manifest-ports",
     "model",
     "moves",

@@ -7,7 +7,8 @@ import type { GatherDeps } from "./gather.js";
 import { gather } from "./gather.js";
 import type { Links, OpenLink } from "./links.js";
 import type { Caller } from "./model.js";
-import type { FileStore, UseStore } from "./ports.js";
+import type { UseStore } from "./grant-ports.js";
+import type { FileStore } from "./ports.js";
 
 interface DownloadsDeps extends GatherDeps {
   readonly links: Links;

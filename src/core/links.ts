@@ -11,7 +11,8 @@ import { unlockedMeta } from "./files.js";
 import type { Caller, Disposition, Grant, StoredFile } from "./model.js";
 import type { Passwords } from "./passwords.js";
 import { assertSeal } from "./passwords.js";
-import type { Clock, FileStore, GrantStore } from "./ports.js";
+import type { GrantStore } from "./grant-ports.js";
+import type { Clock, FileStore } from "./ports.js";
 import { checkSeconds, checkUses } from "./terms.js";
 
 /** A link that lives longer than this is a share, and a password is the better way to have one. */

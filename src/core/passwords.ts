@@ -17,7 +17,8 @@ import type { ArgonRuns } from "./argon-runs.js";
 import { VaultError } from "./errors.js";
 import type { AuditEvent } from "./audit.js";
 import type { Caller, StoredFile } from "./model.js";
-import type { AttemptKey, AttemptLimiter, GrantStore, NewGrant } from "./ports.js";
+import type { GrantStore, NewGrant } from "./grant-ports.js";
+import type { AttemptKey, AttemptLimiter } from "./ports.js";
 
 /** Longest password in UTF-8 bytes: far beyond any passphrase, short enough that hashing it costs nothing. */
 const MAX_PASSWORD_BYTES = 1024;

@@ -6,6 +6,7 @@
 import type { PasswordParams } from "../format/argon.js";
 import type { AuditEvent } from "./audit.js";
 import type { FileId } from "../format/id.js";
+import type { NewGrant } from "./grant-ports.js";
 import type { NewManifest } from "./manifest-ports.js";
 import type {
   BucketId,
@@ -13,8 +14,6 @@ import type {
   BucketState,
   ChunkRecord,
   FileTerms,
-  Grant,
-  GrantKind,
   Identity,
   NewTerms,
   ObjectKey,
@@ -142,10 +141,6 @@ export interface NewUpload
   readonly ttlSeconds: number;
 }
 
-/** A grant as it is written; `expiresAt` is made by the caller with {@link Clock.now}. */
-export type NewGrant = Pick<Grant, "id" | "fileId" | "kind" | "wrap" | "expiresAt" | "maxUses"> &
-  Partial<Pick<Grant, "disposition">>;
-
 /** Open uploads. An `event` is audited in the transaction that does what it says, and only if that is done. */
 export interface UploadStore {
   /** Writes the upload and its first grants in one transaction. */
@@ -251,42 +246,6 @@ export interface FileStore {
    * such file, or not over.
    */
   shred(id: FileId, why: "asked" | "over", event?: AuditEvent): Promise<boolean>;
-}
-
-/** Grants of finished files. */
-export interface GrantStore {
-  /**
-   * Adds a link, made by who opened the file with the password grant `openedBy`. Null: that password has been replaced
-   * meanwhile. Throws FILE_GONE.
-   */
-  add(grant: NewGrant, openedBy: Uint8Array, event?: AuditEvent): Promise<Grant | null>;
-  /** By id, or the file's password grant. */
-  find(by: { id: Uint8Array; kind: GrantKind } | { passwordOf: FileId }): Promise<Grant | null>;
-  /**
-   * Puts `grant` in the place of the file's password grant `oldId`, and revokes the file's links where asked, in one
-   * transaction. False: `oldId` is not the file's password any more. Throws FILE_GONE.
-   */
-  replacePassword(
-    oldId: Uint8Array,
-    grant: NewGrant,
-    also: { revokeLinks: boolean },
-    event?: AuditEvent,
-  ): Promise<boolean>;
-  /** Ends a link, also for those who begin a use of it at the same moment. Null: it is unknown, or revoked already. */
-  revoke(linkId: Uint8Array, event?: AuditEvent): Promise<Grant | null>;
-}
-
-/** Uses of links, each of which is a download of the file. */
-export interface UseStore {
-  /**
-   * Begins a use of the link for a request that starts at byte `start`, and counts a download of its file, both or neither.
-   * Exact under concurrency. A start at byte 0 begins a use; a later start continues one that has begun and not ended,
-   * and begins one only if there is none. `refused`: the link is over. `exhausted`: the file has no download left, or is
-   * gone or expired.
-   */
-  begin(linkId: Uint8Array, start: number): Promise<"begun" | "continued" | "refused" | "exhausted">;
-  /** Ends one begun use: the last byte has been delivered. True: the file has no download left, and may be over. */
-  end(linkId: Uint8Array): Promise<boolean>;
 }
 
 // ------------------------------------------------------------------ clearing up

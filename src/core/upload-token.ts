@@ -6,7 +6,7 @@ import { parseToken, tokenId, tokenKey } from "../format/token.js";
 import { encodeUploadParams, unwrapDek, wrapDek } from "../format/wrap.js";
 import { VaultError } from "./errors.js";
 import type { Grant, Upload } from "./model.js";
-import type { NewGrant } from "./ports.js";
+import type { NewGrant } from "./grant-ports.js";
 
 export class UploadToken {
   readonly #bytes: Uint8Array;

@@ -26,15 +26,8 @@ import { gather } from "./gather.js";
 import type { Manifests } from "./manifests.js";
 import type { Caller, ParityProfile, StoredFile, Upload } from "./model.js";
 import type { Passwords } from "./passwords.js";
-import type {
-  AttemptLimiter,
-  ChunkMap,
-  Clock,
-  FileStore,
-  GrantStore,
-  NewGrant,
-  UploadStore,
-} from "./ports.js";
+import type { GrantStore, NewGrant } from "./grant-ports.js";
+import type { AttemptLimiter, ChunkMap, Clock, FileStore, UploadStore } from "./ports.js";
 import { requireRole } from "./roles.js";
 import type { TermLimits } from "./terms.js";
 import { checkTerms } from "./terms.js";

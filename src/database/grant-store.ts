@@ -6,7 +6,7 @@ import type { FileId } from "../format/id.js";
 import { VaultError } from "../core/errors.js";
 import type { Grant, GrantKind } from "../core/model.js";
 import type { AuditEvent } from "../core/audit.js";
-import type { GrantStore, NewGrant } from "../core/ports.js";
+import type { GrantStore, NewGrant } from "../core/grant-ports.js";
 import { recordAudit } from "./audit-log.js";
 import type { GrantRow } from "./entities.js";
 import { GrantTable } from "./entities.js";

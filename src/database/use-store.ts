@@ -1,6 +1,6 @@
 /** Uses of links. A use of a link is a download of its file, so both are counted in one transaction. */
 import { sql } from "kysely";
-import type { UseStore } from "../core/ports.js";
+import type { UseStore } from "../core/grant-ports.js";
 import type { Database } from "./orm.js";
 
 /** The link may be used at all: not revoked, not past its time. */
