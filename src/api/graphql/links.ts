@@ -49,7 +49,7 @@ export class LinkResolver {
   }
 
   @Mutation(() => RevokeDownloadLinkPayload, {
-    description: "End a link before its time; a download under way goes on. Password of the file, or admin.",
+    description: "End a link before its time; a download under way goes on. Password, or admin.",
   })
   revokeDownloadLink(
     @Arg("input", () => RevokeDownloadLinkInput) { id, password }: RevokeDownloadLinkInput,
