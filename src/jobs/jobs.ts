@@ -25,8 +25,11 @@ const CRON = TASKS.map(task => ({
   match: "* * * * *",
   options: { backfillPeriod: 0, maxAttempts: 1 },
 }));
-/** Jobs of one replica at once: a drain takes most of its minute, and the sweep must not wait for it. */
-const JOBS_AT_ONCE = 4;
+/**
+ * One at a time: when the database goes away, a runner with several workers ends only once all of them have, which can take
+ * longer than the outage. So each job is short; a drain takes a part of its minute.
+ */
+const JOBS_AT_ONCE = 1;
 /** How long after it stopped by itself, the database being away, the runner is started again. */
 const RESTART_DELAY_MS = 5_000;
 
