@@ -51,7 +51,10 @@ describe("a swap", () => {
       "the row names another object by now",
       async (chunk: ChunkRecord & { fileId: string }) => void (await swap(chunk, 8)),
     ],
-    ["the file was deleted", async ({ fileId }: { fileId: string }) => void (await s.files.shred(fileId, "asked"))],
+    [
+      "the file was deleted",
+      async ({ fileId }: { fileId: string }) => void (await s.files.shred(fileId, "asked")),
+    ],
     [
       "the sweep has taken the reservation",
       () => run(s, "update pending_objects set held_until = now() - interval '1 s'"),
