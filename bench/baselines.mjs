@@ -4,6 +4,7 @@ import { createCipheriv, randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, openSync } from "node:fs";
 import { mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { settle } from "./machine.mjs";
 import { pattern } from "./pattern.mjs";
 import { freePort, isUp, runClient, startNode, stop } from "./processes.mjs";
 
@@ -44,6 +45,13 @@ export function sealAlone(bytes) {
   return (performance.now() - began) / 1000;
 }
 
+/** From the first PATCH to the last answer, at whichever server: with seconds, and the hash where there is one. */
+export async function uploadOverTus(folder, { url, bytes, count = 1, patchBytes }) {
+  const locations = await runClient({ task: "tusBegin", url, bytes, count });
+  settle(folder, count * bytes);
+  return runClient({ task: "tusUploads", url, bytes, locations, patchBytes });
+}
+
 /** Note that @tus/file-store does not fsync: what it has acknowledged, a power cut can lose. */
 export async function uploadToTus(folder, bytes, patchBytes = bytes) {
   const directory = join(folder, "tus");
@@ -55,7 +63,7 @@ export async function uploadToTus(folder, bytes, patchBytes = bytes) {
   try {
     const url = `http://127.0.0.1:${port}`;
     await isUp(child, url);
-    return (await runClient({ task: "tusUpload", url, bytes, patchBytes })).seconds;
+    return (await uploadOverTus(folder, { url, bytes, patchBytes })).seconds;
   } finally {
     await stop(child);
     await rm(directory, { recursive: true, force: true });

@@ -9,7 +9,7 @@ import { matchesPattern, pattern } from "./pattern.mjs";
 const PASSWORD = "correct horse battery staple";
 const BOUNDARY = "----scattervault-bench";
 
-const tasks = { upload, uploads, download, downloads, tusUpload, tusUploads };
+const tasks = { upload, uploads, download, downloads, tusBegin, tusUploads };
 
 process.on("message", async ({ task, ...what }) => {
   try {
@@ -60,19 +60,28 @@ async function download({ url, hash, bytes, checks = false }) {
   return { seconds: got.seconds };
 }
 
-/** One creation, then PATCHes of `patchBytes` over one connection; by default one with everything, the least that tus can be asked to do. */
-async function tusUpload({ url, bytes, patchBytes = bytes }) {
-  const began = performance.now();
-  const begun = await beginTus(url, bytes);
-  const hash = await patchTus(begun, url, bytes, patchBytes);
-  return { seconds: (performance.now() - began) / 1000, hash };
+/** The locations of `count` uploads. Apart from their bytes: what a password costs is a price of each file, whatever its size. */
+async function tusBegin({ url, bytes, count = 1 }) {
+  // A server that knows no passwords does not look at it.
+  const password = { "Upload-Password": Buffer.from(PASSWORD).toString("base64") };
+  const locations = [];
+  for (let i = 0; i < count; i++) {
+    const created = await send(new URL("/files", url), {
+      method: "POST",
+      headers: { ...TUS, ...password, "Upload-Length": bytes, "Content-Length": 0 },
+    });
+    locations.push(expectStatus(created, 201).headers.location);
+  }
+  return locations;
 }
 
-/** Begun before the clock starts: what a password costs is a price of each file, not of its bytes. */
-async function tusUploads({ url, bytes, count }) {
-  const begun = [];
-  for (let i = 0; i < count; i++) begun.push(await beginTus(url, bytes));
-  return timed(begun.map(one => () => patchTus(one, url, bytes, bytes)));
+/** The bytes of uploads that were begun, each over one connection in PATCHes of `patchBytes`: by default one, the least that tus can be asked to do. */
+async function tusUploads({ url, bytes, locations, patchBytes = bytes }) {
+  let hash;
+  const works = locations.map(location => async () => {
+    hash = await patchTus(location, url, bytes, patchBytes);
+  });
+  return { ...(await timed(works)), hash };
 }
 
 async function timed(works) {
@@ -83,19 +92,8 @@ async function timed(works) {
 
 const TUS = { "Tus-Resumable": "1.0.0" };
 
-async function beginTus(url, bytes) {
+async function patchTus(location, url, bytes, patchBytes) {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  // A server that knows no passwords does not look at it.
-  const password = { "Upload-Password": Buffer.from(PASSWORD).toString("base64") };
-  const created = await send(new URL("/files", url), {
-    method: "POST",
-    headers: { ...TUS, ...password, "Upload-Length": bytes, "Content-Length": 0 },
-    agent,
-  });
-  return { agent, location: expectStatus(created, 201).headers.location };
-}
-
-async function patchTus({ agent, location }, url, bytes, patchBytes) {
   const type = { "Content-Type": "application/offset+octet-stream" };
   let hash;
   for (let offset = 0; offset < bytes; offset += patchBytes) {

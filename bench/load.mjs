@@ -1,5 +1,6 @@
 /** Memory and event loop of the server under one scenario after the other, each in a fresh server. */
 import { peakBytes, sampleResident } from "./memory.mjs";
+import { uploadOverTus } from "./baselines.mjs";
 import { settle } from "./machine.mjs";
 import { runClient } from "./processes.mjs";
 import { clearData, startServer } from "./server.mjs";
@@ -22,13 +23,12 @@ export function scenariosOf({ bytes, parallelBytes, parallelCount, tusParallelBy
 
 export async function measureLoad(folder, { direction, count, bytes }) {
   const hash = direction === "downloads" ? await storeFile(folder, bytes) : null;
-  settle(folder);
   const server = await startServer(folder);
   try {
     const { url, pid } = server;
     await server.loop(); // what the start did is not counted
     const resident = sampleResident(pid);
-    const { seconds } = await runClient({ task: direction, url, bytes, hash, count });
+    const { seconds } = await run(folder, { direction, url, bytes, hash, count });
     return {
       residentBytes: median(resident.stop()),
       peakBytes: peakBytes(pid),
@@ -39,6 +39,12 @@ export async function measureLoad(folder, { direction, count, bytes }) {
     await server.stop();
     await clearData(folder);
   }
+}
+
+function run(folder, { direction, ...what }) {
+  if (direction === "tusUploads") return uploadOverTus(folder, what);
+  settle(folder, what.count * what.bytes);
+  return runClient({ task: direction, ...what });
 }
 
 /** By a server of its own, so that the one that is measured has only ever read. */

@@ -34,9 +34,9 @@ await leave();
 async function run() {
   const machine = machineFacts(folder);
   const needed = Math.max(
-    settings.bytes * (3 * settings.rounds + 3),
-    settings.parallelBytes * settings.parallelCount * 1.2,
-    settings.tusParallelBytes * settings.tusParallelCount * 1.2,
+    settings.bytes * (3 * settings.rounds + 5),
+    settings.parallelBytes * settings.parallelCount * 2.4,
+    settings.tusParallelBytes * settings.tusParallelCount * 2.4,
   );
   if (machine.freeBytes < needed)
     throw new Error(`${folder} has too little room: ${needed} bytes are needed`);

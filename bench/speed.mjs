@@ -1,7 +1,7 @@
 /** MB/s of one file in and out, beside what the same bytes cost elsewhere; each once a round, so that drift hits all alike. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { copyAndSync, sealAlone, uploadToTus, writeFileToCopy } from "./baselines.mjs";
+import { copyAndSync, sealAlone, uploadOverTus, uploadToTus, writeFileToCopy } from "./baselines.mjs";
 import { settle } from "./machine.mjs";
 import { runClient } from "./processes.mjs";
 import { clearData, startServer } from "./server.mjs";
@@ -14,7 +14,7 @@ export async function measureSpeed(folder, { bytes, rounds, tusPatchBytes }, say
   let hash = "";
   let tusHash = "";
   const overTus = async patchBytes => {
-    const uploaded = await runClient({ task: "tusUpload", url, bytes, patchBytes });
+    const uploaded = await uploadOverTus(folder, { url, bytes, patchBytes });
     tusHash = uploaded.hash;
     return uploaded.seconds;
   };
@@ -35,7 +35,7 @@ export async function measureSpeed(folder, { bytes, rounds, tusPatchBytes }, say
   const speeds = Object.fromEntries(Object.keys(measures).map(name => [name, []]));
   for (let round = 1; round <= rounds; round++) {
     for (const [name, measure] of Object.entries(measures)) {
-      settle(folder);
+      settle(folder, bytes);
       const speed = bytes / 1e6 / (await measure());
       speeds[name].push(speed);
       say(`round ${round}: ${name} ${speed.toFixed(0)} MB/s`);

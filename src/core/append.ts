@@ -28,11 +28,10 @@ import { Stripes } from "./stripes.js";
 import { loadTail, storeTail } from "./tail.js";
 
 /** Bytes of one upload that may be on their way to the buckets at once, and how many chunks at most. */
-const WINDOW_BYTES = 8 * 1024 * 1024;
+const WINDOW_BYTES = 16 * 1024 * 1024;
 const MAX_WINDOW_CHUNKS = 16;
-/** While less than these parts of the memory are free, uploads make do with a quarter of their window, or one chunk. */
+/** While less than this part of the memory is free, each upload makes do with one chunk. */
 const PLENTY = 7 / 8;
-const SCARCE = 3 / 4;
 /** Memory of a chunk that took longer to store than this is not used again. */
 const RECYCLE_WITHIN_MS = 5_000;
 
@@ -206,9 +205,8 @@ class Writer {
 
   #windowChunks(): number {
     const { free, total } = this.deps.budget;
-    if (free < total * SCARCE) return 1;
-    const windowBytes = free < total * PLENTY ? WINDOW_BYTES / 4 : WINDOW_BYTES;
-    const chunks = Math.floor(windowBytes / this.#upload.layout.chunkBytes);
+    if (free < total * PLENTY) return 1;
+    const chunks = Math.floor(WINDOW_BYTES / this.#upload.layout.chunkBytes);
     return Math.min(MAX_WINDOW_CHUNKS, Math.max(1, chunks));
   }
 

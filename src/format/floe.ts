@@ -7,7 +7,8 @@
  *     segment S   FFFFFFFF, or the segment's own length if it is the last, u32 ‖ IV 12 ‖ ciphertext ‖ tag 16
  */
 
-import { randomBytes } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+import { createSecretKey, randomBytes } from "node:crypto";
 import { allocate, concat, readU32, release, sameBytes, u8, u32, u64, viewOf } from "./bytes.js";
 import { assert, FormatError } from "./errors.js";
 import { IV_BYTES, openBox, sealBox } from "./gcm.js";
@@ -202,13 +203,14 @@ function floeKdf(
 }
 
 /** The AEAD key of each position, derived again only where the position's high bits (its epoch) change. */
-function segmentKeys(message: FloeMessage): (position: number) => Uint8Array {
-  let cached: { epoch: number; key: Uint8Array } | undefined;
+function segmentKeys(message: FloeMessage): (position: number) => KeyObject {
+  let cached: { epoch: number; key: KeyObject } | undefined;
   return position => {
     // Not with bit operators, which stop at 32 bits.
     const epoch = position - (position % 2 ** message.params.rotationBits);
     if (cached?.epoch !== epoch) {
-      cached = { epoch, key: floeKdf(message.messageKey, message, concat("DEK:", u64(epoch)), 32) };
+      const key = floeKdf(message.messageKey, message, concat("DEK:", u64(epoch)), 32);
+      cached = { epoch, key: createSecretKey(key) };
     }
     return cached.key;
   };

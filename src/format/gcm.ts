@@ -4,6 +4,7 @@
  *     IV 12 ‖ ciphertext ‖ tag 16
  */
 
+import type { KeyObject } from "node:crypto";
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { release } from "./bytes.js";
 import { assert } from "./errors.js";
@@ -13,7 +14,8 @@ export const TAG_BYTES = 16;
 export const BOX_OVERHEAD_BYTES = IV_BYTES + TAG_BYTES;
 
 export interface BoxKey {
-  readonly key: Uint8Array;
+  /** 32 bytes. As a KeyObject where many boxes share it: node:crypto makes one of bytes each time. */
+  readonly key: Uint8Array | KeyObject;
   readonly aad: Uint8Array;
 }
 
@@ -22,7 +24,8 @@ export interface BoxKey {
  * random bytes.
  */
 export function sealBox({ key, aad }: BoxKey, iv: Uint8Array, plain: Uint8Array, box: Uint8Array): void {
-  assert(key.length === 32 && iv.length === IV_BYTES, "AES-256-GCM takes a key of 32 and an IV of 12 bytes");
+  assertKey(key);
+  assert(iv.length === IV_BYTES, "AES-256-GCM takes an IV of 12 bytes");
   assert(box.length === plain.length + BOX_OVERHEAD_BYTES, "a box is 28 bytes longer than its plaintext");
   const cipher = createCipheriv("aes-256-gcm", key, iv, { authTagLength: TAG_BYTES });
   cipher.setAAD(aad);
@@ -39,7 +42,7 @@ export function sealBox({ key, aad }: BoxKey, iv: Uint8Array, plain: Uint8Array,
  * checked.
  */
 export function openBox({ key, aad }: BoxKey, box: Uint8Array): Uint8Array | null {
-  assert(key.length === 32, "AES-256-GCM takes a key of 32 bytes");
+  assertKey(key);
   if (box.length < BOX_OVERHEAD_BYTES) return null;
   const tagAt = box.length - TAG_BYTES;
   // authTagLength: else Node would accept a tag cut to 4 bytes (DEP0182).
@@ -55,4 +58,9 @@ export function openBox({ key, aad }: BoxKey, box: Uint8Array): Uint8Array | nul
     return null; // final() fails for one reason only: the tag
   }
   return plain;
+}
+
+function assertKey(key: BoxKey["key"]): void {
+  const bytes = key instanceof Uint8Array ? key.length : key.symmetricKeySize;
+  assert(bytes === 32, "AES-256-GCM takes a key of 32 bytes");
 }

@@ -8,6 +8,7 @@ import { PassThrough } from "node:stream";
 import busboy from "busboy";
 import { VaultError } from "../../core/errors.js";
 import { badRequest } from "../errors.js";
+import { ParsedPieces } from "./parsed.js";
 
 export type FormPart = FieldPart | FilePart;
 
@@ -32,6 +33,7 @@ const LIMITS = { fields: 16, files: 2, parts: 18, fieldSize: 8 * 1024, fieldName
 /** Throws UNSUPPORTED_MEDIA_TYPE for another body, BAD_REQUEST for a malformed form, or the signal's reason. */
 export async function* formParts(req: IncomingMessage, signal: AbortSignal): AsyncGenerator<FormPart> {
   const parser = openParser(req);
+  const pieces = new ParsedPieces();
   // A queue: busboy emits several fields in one go. Its length is bounded by the limits above.
   const parts = new PassThrough({ objectMode: true, highWaterMark: LIMITS.parts });
   const fail = (error: unknown) => parts.destroy(error instanceof VaultError ? error : malformed(error));
@@ -46,7 +48,7 @@ export async function* formParts(req: IncomingMessage, signal: AbortSignal): Asy
       name,
       fileName: filename,
       mediaType: mimeType,
-      bytes: bytesOf(stream),
+      bytes: bytesOf(stream, pieces),
     };
     parts.write(file);
   });
@@ -58,13 +60,14 @@ export async function* formParts(req: IncomingMessage, signal: AbortSignal): Asy
   parts.on("error", () => {}); // told by the loop below
   const onAbort = () => fail(signal.reason);
   signal.addEventListener("abort", onAbort, { once: true });
-  req.pipe(parser);
+  const onData = (piece: Uint8Array) => pieces.add(piece);
+  req.on("data", onData).pipe(parser);
   try {
     signal.throwIfAborted();
     for await (const part of parts) yield part as FormPart;
   } finally {
     signal.removeEventListener("abort", onAbort);
-    req.unpipe(parser);
+    req.off("data", onData).unpipe(parser);
     parser.destroy();
   }
 }
@@ -82,9 +85,12 @@ function openParser(req: IncomingMessage): busboy.Busboy {
   }
 }
 
-async function* bytesOf(stream: Readable): AsyncGenerator<Uint8Array> {
+async function* bytesOf(stream: Readable, pieces: ParsedPieces): AsyncGenerator<Uint8Array> {
   try {
-    yield* stream;
+    for await (const bytes of stream) {
+      pieces.reached(bytes);
+      yield bytes;
+    }
   } catch (error) {
     throw malformed(error);
   }

@@ -2,7 +2,7 @@
  * The store that @tus/server works on: our uploads. Every method of the base class is overridden, since those there
  * pretend to succeed. An upload's id is its token.
  */
-import type { Readable } from "node:stream";
+import type { IncomingMessage } from "node:http";
 import { DataStore, Upload as TusUpload } from "@tus/utils";
 import { VaultError } from "../../core/errors.js";
 import type { Uploads } from "../../core/uploads.js";
@@ -40,14 +40,12 @@ export class TusStore extends DataStore {
     return new TusUpload({ id: token, offset, ...(length !== null && { size: length }) });
   }
 
-  /**
-   * Appends, and returns the offset that is durable. @tus/server ends the stream when its request breaks as it does
-   * when the body is whole: what has come is kept either way, and the last byte is known by the declared length.
-   */
-  override async write(body: Readable, token: string, offset: number): Promise<number> {
-    const { checksum, signal, res } = tusContext();
+  /** Appends what the request brings (@tus/server was shown none of it, see routes.ts), and returns the offset that is durable. */
+  override async write(_none: unknown, token: string, offset: number): Promise<number> {
+    const { checksum, signal, req, res } = tusContext();
     const upload = await this.uploads.find(token);
     if (upload.stage === "finished" && upload.offset === offset) return offset; // a PATCH of nothing, sent again
+    const body = bodyOf(req);
     const source = checksum ? checksum.hashing(body) : body;
     const verify = checksum ? { verify: () => checksum.verify() } : {};
     const reached = await this.uploads.append(token, offset, source, {
@@ -80,6 +78,18 @@ export class TusStore extends DataStore {
   /** None that @tus/server should see: it would measure by this process's clock. See {@link expiresHeader}. */
   override getExpiration(): number {
     return 0;
+  }
+}
+
+/**
+ * The body as it comes. One that breaks ends like one that is whole: what has come is kept either way, and the last byte is
+ * known by the declared length. Whoever stops early leaves the request as it is, to be answered.
+ */
+async function* bodyOf(req: IncomingMessage): AsyncGenerator<Uint8Array> {
+  try {
+    yield* req.iterator({ destroyOnReturn: false });
+  } catch (error) {
+    if (!req.destroyed) throw error;
   }
 }
 
