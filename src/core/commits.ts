@@ -10,6 +10,10 @@ import type { ChunkMap } from "./ports.js";
 /** A commit waits for this many chunks, or this long after the first: never one transaction per chunk when fast. */
 const COMMIT_CHUNKS = 8;
 const COMMIT_DELAY_MS = 200;
+/** Where the database is slow, or many uploads keep it busy, commits take no more than this part of an upload's time … */
+const COMMIT_SHARE = 1 / 40;
+/** … and are never further apart than this: what a killed process loses of bytes that it has not acknowledged. */
+const MAX_COMMIT_DELAY_MS = 2_000;
 
 /** A chunk whose object is stored but which no row names yet. */
 export interface StoredChunk {
@@ -37,6 +41,7 @@ export class Commits {
   readonly #stored = new Map<number, StoredChunk>();
   #queue: Promise<void> = Promise.resolve();
   #isDue = false;
+  #lastCommitMs = 0;
   /** Fires when nothing more will come, so that no commit waits for more. */
   readonly #closing = new AbortController();
 
@@ -55,7 +60,7 @@ export class Commits {
     this.#stored.set(chunkIndex, chunk);
     if (this.options.isHeld || this.#isDue || !this.#stored.has(this.#next)) return;
     this.#isDue = true;
-    const delayMs = this.#stored.size >= COMMIT_CHUNKS ? 0 : COMMIT_DELAY_MS;
+    const delayMs = this.#stored.size >= COMMIT_CHUNKS ? 0 : this.#delayMs();
     this.#queue = this.#queue
       .then(() => sleep(delayMs, undefined, { signal: this.#closing.signal }).catch(() => {}))
       .then(() => {
@@ -82,6 +87,7 @@ export class Commits {
     const tail = end?.tail ?? null;
     const chunksEnd = batch.reduce((sum, { plainBytes }) => sum + plainBytes, this.#next * chunkPlainBytes);
     const toOffset = batch.length > 0 || tail ? chunksEnd + (tail?.plainBytes ?? 0) : this.#offset;
+    const began = performance.now();
     const isCommitted = await chunkMap.commit({
       uploadId: upload.id,
       lease: upload.lease,
@@ -95,9 +101,14 @@ export class Commits {
     if (!isCommitted) {
       throw new VaultError("UPLOAD_TAKEN_OVER", `upload ${upload.id}: lease ${upload.lease} is over`);
     }
+    this.#lastCommitMs = performance.now() - began;
     // Only now: after a failed commit the next one must not skip what this one did not write.
     for (let i = 0; i < batch.length; i++) this.#stored.delete(this.#next++);
     this.#offset = toOffset;
+  }
+
+  #delayMs(): number {
+    return Math.min(Math.max(COMMIT_DELAY_MS, this.#lastCommitMs / COMMIT_SHARE), MAX_COMMIT_DELAY_MS);
   }
 
   #contiguous(): StoredChunk[] {
