@@ -8,9 +8,9 @@ export default {
   extensionsToTreatAsEsm: [".ts"],
   moduleNameMapper: { "^(\\.{1,2}/.*)\\.js$": "$1" },
   testTimeout: 60_000,
-  // One at a time: many files start servers of their own, which have the other core. In a process that is replaced when it
-  // has grown, since what modules hold is never given back.
-  maxWorkers: 1,
+  // Two at a time, though some start servers of their own: most of the time is spent waiting. In processes that are replaced when they
+  // have grown, since what modules hold is never given back.
+  maxWorkers: 2,
   workerIdleMemoryLimit: "1GB",
   transform: {
     "^.+\\.ts$": [

@@ -27,7 +27,13 @@ export function machineFacts(folder) {
 export function settle(folder, bytes) {
   ask("sync", ["-f", folder]);
   const touched = join(folder, "touched");
-  ask("dd", ["if=/dev/zero", `of=${touched}`, "bs=1M", `count=${Math.ceil((1.2 * bytes) / 2 ** 20)}`, "status=none"]);
+  ask("dd", [
+    "if=/dev/zero",
+    `of=${touched}`,
+    "bs=1M",
+    `count=${Math.ceil((1.2 * bytes) / 2 ** 20)}`,
+    "status=none",
+  ]);
   rmSync(touched);
 }
 

@@ -1,18 +1,21 @@
-/** What a replica does while nobody asks: sweeping, telling the audit log's head, keeping manifests up, emptying buckets that are draining. */
+/** What a replica does while nobody asks: sweeping, telling the audit log's head, keeping manifests up, emptying buckets that are draining, reading everything again and making it whole. */
 import type { Logger } from "pino";
 import { logAuditHead } from "./audit-head.js";
 import type { Config } from "./config.js";
 import type { AuditHead } from "./core/audit.js";
-import type { DrainDeps } from "./core/drain.js";
 import { drain } from "./core/drain.js";
+import { repair } from "./core/repair.js";
+import { scrub } from "./core/scrub.js";
 import { sweep } from "./core/sweep.js";
 import type { Database } from "./database/orm.js";
 import { startJobs } from "./jobs/jobs.js";
 import { logOf } from "./log.js";
 import type { Vault } from "./vault.js";
 
-/** Of each minute: the other jobs wait for it. */
-const DRAIN_SLICE_MS = 25_000;
+/** Of each minute: the other jobs wait for these. */
+const DRAIN_SLICE_MS = 20_000;
+const REPAIR_SLICE_MS = 15_000;
+const SCRUB_SLICE_MS = 15_000;
 
 /** Begins; `stop` waits for what is under way. */
 export async function startBackground(
@@ -28,21 +31,21 @@ export async function startBackground(
       head = await logAuditHead(vault.auditTrail, logOf(log), head);
     },
     manifests: (signal: AbortSignal) => vault.manifests.refreshStale(signal),
-    drain: (signal: AbortSignal) => drain(drainDeps(vault, config, log), { timeMs: DRAIN_SLICE_MS, signal }),
+    drain: (signal: AbortSignal) => drain(vault.drainable, { timeMs: DRAIN_SLICE_MS, signal }),
+    repair: (signal: AbortSignal) => repair(vault.scrubbable, { timeMs: REPAIR_SLICE_MS, signal }),
+    scrub: (signal: AbortSignal) => {
+      const bytesPerSecond = config.SCRUB_BYTES_PER_SECOND;
+      return scrub(vault.scrubbable, {
+        timeMs: SCRUB_SLICE_MS,
+        signal,
+        bytesPerSecond,
+        repairsUnreadable: false,
+      });
+    },
   };
   return startJobs(await database.pool(), work, logOf(log));
 }
 
 export function sweepDeps(vault: Vault, config: Config, log: Logger): Parameters<typeof sweep>[0] {
   return { ...vault.sweepable, log: logOf(log), graceSeconds: config.SWEEP_GRACE_SECONDS };
-}
-
-export function drainDeps(vault: Vault, config: Config, log: Logger): DrainDeps {
-  return {
-    ...vault.drainable,
-    log: logOf(log),
-    keepSeconds: config.SWEEP_GRACE_SECONDS,
-    idleSeconds: config.SWEEP_GRACE_SECONDS,
-    bytesPerSecond: config.MOVE_BYTES_PER_SECOND,
-  };
 }

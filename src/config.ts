@@ -191,6 +191,9 @@ const VARIABLES = z.object({
   DRAIN_SECONDS: whole(0, 3600)
     .prefault("30")
     .describe("How long requests under way may go on after SIGTERM."),
+  SCRUB_BYTES_PER_SECOND: bytes(64 * KIB, TIB)
+    .prefault("16MiB")
+    .describe("How fast one replica reads everything again, to find what is missing or corrupt, at most."),
   MOVE_BYTES_PER_SECOND: bytes(64 * KIB, TIB)
     .prefault("64MiB")
     .describe("How fast one replica moves chunks out of draining buckets at most."),

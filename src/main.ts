@@ -6,7 +6,7 @@ import { exportAuditLog, verdictText, verifyAuditLog } from "./audit-commands.js
 import { NoPasswordError, PASSWORD_VARIABLE } from "./cli/password.js";
 import { program } from "./cli/program.js";
 import type { Service } from "./compose.js";
-import { drainBucket, sweepOnce } from "./by-hand.js";
+import { drainBucket, repairAll, scrubAll, sweepOnce, verifyFile } from "./by-hand.js";
 import { compose, migrate, NotMigratedError } from "./compose.js";
 import type { Config } from "./config.js";
 import { ConfigError, readConfig } from "./config.js";
@@ -38,6 +38,9 @@ try {
         if (!verdict.isWhole) process.exitCode = 1;
       },
       auditExport: heads => exportAuditLog(config(), heads, process.stdout),
+      scrub: async () => reportRepairs(await scrubAll(config())),
+      repair: async () => reportRepairs(await repairAll(config())),
+      verify: async hash => reportRepairs(await verifyFile(config(), hash)),
       schema: emitSchema,
       recoverFile: (request, write) => recoverOne(config(), request, write),
       recoverAll: request => recoverAll(config(), request),
@@ -66,6 +69,12 @@ function complain(error: unknown): number {
       error instanceof EmbeddedError || error instanceof NotMigratedError ? error.message : error,
     );
   return 1;
+}
+
+/** Exit status 1: not everything is whole again. */
+function reportRepairs(counts: { lost: number; unplaced: number }): void {
+  console.log(JSON.stringify(counts));
+  if (counts.lost + counts.unplaced > 0) process.exitCode = 1;
 }
 
 function config(): Config {

@@ -11,6 +11,9 @@ import { Buckets } from "./core/buckets.js";
 import { Budget } from "./core/budget.js";
 import { Concatenations } from "./core/concat.js";
 import type { DrainDeps } from "./core/drain.js";
+import type { RepairDeps } from "./core/repair.js";
+import type { ScrubDeps } from "./core/scrub.js";
+import { Verifier } from "./core/verify.js";
 import { Downloads } from "./core/downloads.js";
 import { Files } from "./core/files.js";
 import { Links } from "./core/links.js";
@@ -32,6 +35,7 @@ import { DeadRows } from "./database/dead-objects.js";
 import { FileRows } from "./database/file-store.js";
 import { GrantRows } from "./database/grant-store.js";
 import { ManifestRows } from "./database/manifest-store.js";
+import { HealthRows } from "./database/health-store.js";
 import { MoveRows } from "./database/moves.js";
 import type { Database } from "./database/orm.js";
 import { UploadRows } from "./database/upload-store.js";
@@ -66,7 +70,9 @@ export interface Vault {
   readonly budget: Budget;
   /** For its counts. */
   readonly argon: ArgonRuns;
-  readonly drainable: Omit<DrainDeps, "log" | "keepSeconds" | "idleSeconds" | "bytesPerSecond">;
+  readonly drainable: DrainDeps;
+  readonly scrubbable: ScrubDeps;
+  readonly verifier: Verifier;
   readonly sweepable: Omit<Parameters<typeof sweep>[0], "log" | "graceSeconds">;
   close(): Promise<void>;
 }
@@ -188,6 +194,19 @@ export async function openVault(
     isOpenToAll: config.UPLOADS === "open",
   });
   const concatenations = new Concatenations(uploads, log);
+  const health = new HealthRows(database);
+  const repairing: RepairDeps = {
+    ...gathering,
+    coder: sealer,
+    moves,
+    random,
+    files: fileRows,
+    audit,
+    health,
+    keepSeconds: config.SWEEP_GRACE_SECONDS,
+    idleSeconds: config.SWEEP_GRACE_SECONDS,
+  };
+  const scrubbable = { ...repairing, places: health };
   return {
     uploads,
     concatenations,
@@ -204,15 +223,13 @@ export async function openVault(
     budget,
     argon,
     drainable: {
-      buckets,
-      chunkMap,
-      moves,
+      ...repairing,
       listing: moves,
-      budget,
-      random,
-      damage: gathering.damage,
       directory: bucketDirectory,
+      bytesPerSecond: config.MOVE_BYTES_PER_SECOND,
     },
+    scrubbable,
+    verifier: new Verifier({ files, audit, scrubbing: scrubbable }),
     sweepable: { buckets, dead: new DeadRows(database), uploads: uploadRows, files: fileRows },
     async close() {
       await concatenations.close();

@@ -49,6 +49,8 @@ const OPEN_FILES: Record<string, string[]> = {
     "catalogue",
     "errors",
     "grant-ports",
+    "health-ports",
+    "health-ports",
     "manifest-ports",
     "model",
     "moves",

@@ -10,6 +10,7 @@ import type { AuditTrail } from "../core/audit.js";
 import type { BucketDirectory, BucketHealth, BucketSize, Clock, TokenVerifier } from "../core/ports.js";
 import type { Catalogue, ChunkCatalogue, LinkCatalogue, Lookup } from "../core/catalogue.js";
 import type { Uploads } from "../core/uploads.js";
+import type { Verifier } from "../core/verify.js";
 import type { IsDatabaseAway } from "./errors.js";
 import type { QueryLimits } from "./graphql/query-limits.js";
 import type { SenderLimits } from "./limits.js";
@@ -20,6 +21,7 @@ export interface ApiDeps {
   readonly downloads: Downloads;
   readonly links: Links;
   readonly files: Files;
+  readonly verifier: Verifier;
   readonly catalogue: Catalogue;
   readonly steering: Buckets;
   readonly bucketHealth: BucketHealth;

@@ -17,6 +17,12 @@ export interface Commands extends RecoverCommands {
   auditExport(heads: { from?: AuditHead }): Promise<void>;
   /** Empties a bucket, showing how far it is, and prints what was moved. */
   drain(bucket: string): Promise<void>;
+  /** Reads everything once and repairs what is bad. */
+  scrub(): Promise<void>;
+  /** Repairs once what is known to be bad. */
+  repair(): Promise<void>;
+  /** Reads one file whole and repairs what is bad of it. */
+  verify(hash: string): Promise<void>;
   /** Writes the GraphQL schema. */
   schema(file: string): Promise<void>;
 }
@@ -50,6 +56,21 @@ export function program(commands: Commands, version: string): Command {
     .description("move everything out of a bucket, and wait until it is empty")
     .argument("<bucket>", "its URL as in BUCKETS, without options")
     .action(commands.drain);
+  cli
+    .command("scrub")
+    .description(
+      "read everything once, and rebuild what is missing, corrupt or in a bucket that does not answer",
+    )
+    .action(commands.scrub);
+  cli
+    .command("repair")
+    .description("rebuild once what is known to be missing or corrupt")
+    .action(commands.repair);
+  cli
+    .command("verify")
+    .description("read one file whole, and rebuild what is bad: exit 1 if not all of it could be")
+    .argument("<hash>", "the file's hash")
+    .action(commands.verify);
   cli.command("schema").description("write the GraphQL schema").argument("<file>").action(commands.schema);
   addRecover(cli, commands);
   return cli;

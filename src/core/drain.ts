@@ -9,8 +9,10 @@ import { newFileId } from "../format/id.js";
 import type { BucketId, BucketRecord } from "./model.js";
 import type { BucketListing, PlacedChunk } from "./moves.js";
 import { shuffled } from "./placement.js";
-import type { BucketDirectory, Log } from "./ports.js";
-import type { Outcome, RelocateDeps } from "./relocate.js";
+import type { BucketDirectory } from "./ports.js";
+import type { RepairDeps } from "./repair.js";
+import { repairChunk } from "./repair.js";
+import type { Outcome } from "./relocate.js";
 import { relocateChunk, relocateTail } from "./relocate.js";
 
 /** Moves under way at once; each holds one object in memory, out of the process's budget. */
@@ -22,10 +24,9 @@ const MAX_FAILURES = 16;
 /** Before the first file id. */
 const FIRST = { fileId: "00000000-0000-0000-0000-000000000000", stripe: 0, shard: 0 };
 
-export interface DrainDeps extends RelocateDeps {
+export interface DrainDeps extends RepairDeps {
   readonly directory: BucketDirectory;
   readonly listing: BucketListing;
-  readonly log: Log;
   /** Bytes a second that this process moves at most. */
   readonly bytesPerSecond: number;
 }
@@ -67,6 +68,8 @@ function isToBeEmptied({ id, state }: BucketRecord, only: BucketId | undefined):
 class Round {
   readonly #drained = nothing();
   #failuresInRow = 0;
+  /** The bucket did not answer: what lies there is rebuilt from elsewhere, and not asked for again. */
+  #isAway = false;
   /** When the next move may begin. */
   #paceAt = 0;
 
@@ -106,8 +109,22 @@ class Round {
   async #moveChunks(chunks: AsyncGenerator<PlacedChunk>): Promise<void> {
     for await (const chunk of shared(chunks)) {
       if (this.#isOver) return;
-      await this.#count(relocateChunk(this.deps, chunk, this.options.signal), chunk.storedBytes);
+      await this.#count(this.#moveChunk(chunk), chunk.storedBytes);
     }
+  }
+
+  /** What cannot be read where it lies is rebuilt from the rest of its stripe, where its file is finished. */
+  async #moveChunk(chunk: PlacedChunk): Promise<Outcome> {
+    const { deps } = this;
+    const { signal } = this.options;
+    const outcome = this.#isAway ? "unreadable" : await relocateChunk(deps, chunk, signal);
+    if (outcome !== "missing" && outcome !== "corrupt" && outcome !== "unreadable") return outcome;
+    this.#isAway ||= outcome === "unreadable";
+    const file = await deps.files.find({ id: chunk.fileId });
+    if (!file) return outcome;
+    const repair = await repairChunk(deps, file, chunk, signal);
+    if (repair === "lost") return outcome;
+    return repair === "repaired" ? "moved" : "unplaced";
   }
 
   /** All of them, from anywhere on to the end, and then from the beginning. */

@@ -42,6 +42,12 @@ export interface Move<Placed extends ObjectRef> {
   readonly idleSeconds: number;
 }
 
+/** From one chunk's object to another. */
+export interface ChunkMove extends Move<PlacedChunk> {
+  /** How many chunks of the stripe may lie in the bucket that it moves to, itself among them. */
+  readonly mostInBucket: number;
+}
+
 /** One move's steps in the database. */
 export interface Moves {
   /** Records an object as pending before its bytes are put. After `holdSeconds` the sweep may find it dead. */
@@ -49,8 +55,8 @@ export interface Moves {
   /**
    * Compare-and-swap, all or nothing: if the row still names `from`, and `to` is still reserved, the row names `to`, `from`
    * is dead, and `to` is pending no more. False, and nothing is changed: the row has moved on or is gone, the reservation is
-   * over, another chunk of the stripe lies in that bucket, or a writer is filling the stripe.
+   * over, too many chunks of the stripe lie in that bucket already, or a writer is filling the stripe.
    */
-  swapChunk(move: Move<PlacedChunk>): Promise<boolean>;
+  swapChunk(move: ChunkMove): Promise<boolean>;
   swapTail(move: Move<PlacedTail>): Promise<boolean>;
 }

@@ -32,7 +32,7 @@ export function profileOf(setting: ParityProfile | "none" | undefined, bucketCou
 }
 
 /** Chunks of one stripe that one bucket may hold when there are too few buckets: what its loss may cost. */
-function mostPerBucket({ parityChunks }: ParityProfile): number {
+export function mostPerBucket({ parityChunks }: ParityProfile): number {
   return Math.max(1, parityChunks);
 }
 

@@ -54,27 +54,41 @@ export async function relocateChunk(
 ): Promise<Outcome> {
   const holding = await bucketsOfStripe(deps, chunk);
   if (holding === null) return "overtaken";
-  if ((await targetOf(deps, holding)) === undefined) return "unplaced"; // before anything is read
+  if ((await elsewhere(deps, holding)(new Set())) === undefined) return "unplaced"; // before anything is read
   using _held = await deps.budget.acquire(chunk.storedBytes, signal);
-  const bytes = await readObject(deps, chunk, signal);
-  if (bytes === "unreadable") return bytes;
-  if (bytes !== null && (await hasDigest(bytes, chunk.digest)))
-    return rehouseChunk(deps, chunk, bytes, signal);
-  const state = bytes === null ? "missing" : "corrupt";
-  await deps.damage.report(chunk.fileId, chunk, state);
-  return state;
+  const read = await readChunk(deps, chunk, signal);
+  if (typeof read === "string") return read;
+  return rehouseChunk(deps, chunk, read, signal, { mostInBucket: 1, target: elsewhere(deps, holding) });
 }
 
-/** Stores `bytes`, which have the chunk's digest, elsewhere, and lets the row name them: also for what was rebuilt. */
-export async function rehouseChunk(
+/** Where a chunk may go that leaves its bucket: undefined where there is none but those that failed. */
+type Target = (failed: ReadonlySet<BucketId>) => Promise<BucketId | undefined>;
+
+/** Stores `bytes`, which have the chunk's digest, where `target` says, and lets the row name them. */
+export function rehouseChunk(
   deps: RelocateDeps,
   chunk: PlacedChunk,
   bytes: Uint8Array,
   signal: AbortSignal,
+  { mostInBucket, target }: { readonly mostInBucket: number; readonly target: Target },
 ): Promise<Outcome> {
-  const holding = await bucketsOfStripe(deps, chunk);
-  if (holding === null) return "overtaken";
-  return storeElsewhere(deps, holding, bytes, signal, to => deps.moves.swapChunk(moveOf(deps, chunk, to)));
+  return store(deps, target, bytes, signal, to =>
+    deps.moves.swapChunk({ ...moveOf(deps, chunk, to), mostInBucket }),
+  );
+}
+
+/** The chunk's object, checked. What is missing or corrupt is noted as damage. */
+export async function readChunk(
+  deps: Pick<RelocateDeps, "buckets" | "damage">,
+  chunk: PlacedChunk,
+  signal: AbortSignal,
+): Promise<Uint8Array | "missing" | "corrupt" | "unreadable"> {
+  const bytes = await readObject(deps, chunk, signal);
+  if (bytes === "unreadable") return bytes;
+  if (bytes !== null && (await hasDigest(bytes, chunk.digest))) return bytes;
+  const state = bytes === null ? "missing" : "corrupt";
+  await deps.damage.report(chunk.fileId, chunk, state);
+  return state;
 }
 
 /** Moves a tail. It has no digest: the next append, which alone has the key, authenticates it. */
@@ -87,8 +101,8 @@ export async function relocateTail(
   const bytes = await readObject(deps, tail, signal);
   if (bytes === "unreadable") return bytes;
   if (bytes === null) return "missing";
-  const holding = new Set([tail.bucketId]);
-  return storeElsewhere(deps, holding, bytes, signal, to => deps.moves.swapTail(moveOf(deps, tail, to)));
+  const target = elsewhere(deps, new Set([tail.bucketId]));
+  return store(deps, target, bytes, signal, to => deps.moves.swapTail(moveOf(deps, tail, to)));
 }
 
 function moveOf<Placed extends ObjectRef>(
@@ -99,16 +113,16 @@ function moveOf<Placed extends ObjectRef>(
   return { from, to, keepSeconds, idleSeconds };
 }
 
-async function storeElsewhere(
+async function store(
   deps: RelocateDeps,
-  holding: ReadonlySet<BucketId>,
+  target: Target,
   bytes: Uint8Array,
   signal: AbortSignal,
   swap: (to: ObjectRef) => Promise<boolean>,
 ): Promise<Outcome> {
   const failed = new Set<BucketId>();
   for (let detours = 0; detours <= MAX_DETOURS; detours++) {
-    const bucketId = await targetOf(deps, holding, failed);
+    const bucketId = await target(failed);
     if (bucketId === undefined) return "unplaced";
     const to = { bucketId, objectKey: newObjectKey() };
     await deps.moves.reserve(to, HOLD_SECONDS);
@@ -126,12 +140,10 @@ async function storeElsewhere(
   return "unplaced";
 }
 
-async function targetOf(
-  { buckets, random }: RelocateDeps,
-  holding: ReadonlySet<BucketId>,
-  failed: ReadonlySet<BucketId> = new Set(),
-): Promise<BucketId | undefined> {
-  return placeElsewhere(await buckets.candidates(), { holding, failed }, buckets.suspects, random);
+/** A bucket that holds nothing of the stripe. */
+function elsewhere({ buckets, random }: RelocateDeps, holding: ReadonlySet<BucketId>): Target {
+  return async failed =>
+    placeElsewhere(await buckets.candidates(), { holding, failed }, buckets.suspects, random);
 }
 
 /** Where the stripe's chunks lie, this one among them; null: the row names another object by now, or is gone. */
@@ -142,7 +154,7 @@ async function bucketsOfStripe(deps: RelocateDeps, chunk: PlacedChunk): Promise<
 }
 
 async function readObject(
-  { buckets }: RelocateDeps,
+  { buckets }: Pick<RelocateDeps, "buckets">,
   { bucketId, objectKey }: ObjectRef,
   signal: AbortSignal,
 ): Promise<Uint8Array | null | "unreadable"> {
@@ -156,7 +168,7 @@ async function readObject(
 }
 
 /** In the thread pool: hashing 64 MiB here would keep every client waiting for 40 ms. */
-async function hasDigest(bytes: Uint8Array, digest: Uint8Array): Promise<boolean> {
+export async function hasDigest(bytes: Uint8Array, digest: Uint8Array): Promise<boolean> {
   const actual = await webcrypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
   return Buffer.compare(Buffer.from(actual), digest) === 0;
 }

@@ -43,7 +43,10 @@ export async function fileOf(
 }
 
 /** The root over the digests of all data chunks, in order. Throws INTERNAL unless every chunk and all parity has its row. */
-async function rootOf(chunkMap: ChunkMap, { id, layout, parity, offset }: Upload): Promise<Uint8Array> {
+export async function rootOf(
+  chunkMap: Pick<ChunkMap, "chunks">,
+  { id, layout, parity, offset }: Pick<Upload, "id" | "layout" | "parity" | "offset">,
+): Promise<Uint8Array> {
   const count = chunkCount(layout, offset);
   const stripes = Math.ceil(count / parity.dataChunks);
   const hasher = new RootHasher();

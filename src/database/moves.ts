@@ -3,7 +3,7 @@ import type { EntityManager } from "@mikro-orm/postgresql";
 import { sql } from "kysely";
 import type { FileId } from "../format/id.js";
 import type { BucketId, ObjectRef } from "../core/model.js";
-import type { BucketListing, Move, Moves, PlacedChunk, PlacedTail } from "../core/moves.js";
+import type { BucketListing, ChunkMove, Move, Moves, PlacedChunk, PlacedTail } from "../core/moves.js";
 import type { ChunkRow } from "./chunk-map.js";
 import { toChunkRecord } from "./chunk-map.js";
 import type { Database } from "./orm.js";
@@ -65,7 +65,7 @@ export class MoveRows implements Moves, BucketListing {
     );
   }
 
-  swapChunk(move: Move<PlacedChunk>): Promise<boolean> {
+  swapChunk(move: ChunkMove): Promise<boolean> {
     const { from, to } = move;
     return this.#swap(move, async em => {
       if (!(await isFreeToMove(em, from, move.idleSeconds))) return false;
@@ -77,8 +77,8 @@ export class MoveRows implements Moves, BucketListing {
           written_at = now(), last_verified_at = now()
         where file_id = ${from.fileId} and stripe = ${from.stripe} and shard = ${from.shard}
           and bucket_id = ${from.bucketId} and object_key = ${from.objectKey}
-          and not exists (
-            select from chunks o where o.file_id = ${from.fileId} and o.stripe = ${from.stripe}
+          and ${move.mostInBucket} > (
+            select count(*) from chunks o where o.file_id = ${from.fileId} and o.stripe = ${from.stripe}
               and o.bucket_id = ${to.bucketId} and o.shard <> ${from.shard})
         returning 1`.execute(db);
       return rows.length === 1;

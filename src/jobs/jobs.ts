@@ -16,10 +16,14 @@ export interface Work {
   /** Writes stale recovery manifests anew. */
   manifests(signal: AbortSignal): Promise<unknown>;
   drain(signal: AbortSignal): Promise<unknown>;
+  /** Rebuilds chunks that are known to be bad. */
+  repair(signal: AbortSignal): Promise<unknown>;
+  /** Reads a part of everything against its digests. */
+  scrub(signal: AbortSignal): Promise<unknown>;
 }
 
 /** Each once a minute, by one of the replicas; what one did not do, or died over, is done a minute later. */
-const TASKS = ["sweep", "manifests", "audit", "drain"] as const satisfies (keyof Work)[];
+const TASKS = ["sweep", "repair", "manifests", "audit", "drain", "scrub"] as const satisfies (keyof Work)[];
 const CRON = TASKS.map(task => ({
   task,
   match: "* * * * *",
@@ -27,7 +31,7 @@ const CRON = TASKS.map(task => ({
 }));
 /**
  * One at a time: when the database goes away, a runner with several workers ends only once all of them have, which can take
- * longer than the outage. So each job is short; a drain takes a part of its minute.
+ * longer than the outage. So each job is short; those that move bytes take a part of their minute.
  */
 const JOBS_AT_ONCE = 1;
 /** How long after it stopped by itself, the database being away, the runner is started again. */

@@ -27,6 +27,8 @@ import { InlineHasher } from "./inline-hasher.js";
 
 const MAX_UPLOAD_BYTES = 8 * 1024 * 1024;
 const PASSWORD = "correct horse";
+/** Old objects are kept for no reader; a writer is alive for an hour. */
+const IMPATIENT = { keepSeconds: 0, idleSeconds: 3600 };
 const NOWHERE = { region: null, domain: null };
 
 interface BeginOptions {
@@ -86,6 +88,8 @@ export async function openVault({
 
   const vault = {
     ...core,
+    drainable: { ...core.drainable, ...IMPATIENT, bytesPerSecond: 2 ** 40 },
+    scrubbable: { ...core.scrubbable, ...IMPATIENT },
     faulty,
     database,
     chunkCatalogue: new ChunkCatalogueRows(database),
@@ -211,14 +215,12 @@ export async function openVault({
     },
 
     /**
-     * A minute of a replica: one round, and the manifests written anew. Keeps nothing for readers; a writer is alive for an
-     * hour unless told otherwise.
+     * A minute of a replica: one round, and the manifests written anew.
      */
     async drain(options: Partial<DrainDeps & { timeMs: number }> = {}): Promise<Drained> {
       const { timeMs = 60_000, ...deps } = options;
-      const times = { keepSeconds: 0, idleSeconds: 3600, bytesPerSecond: 2 ** 40 };
       const drained = await drain(
-        { ...core.drainable, ...times, log: silent, ...deps },
+        { ...vault.drainable, ...deps },
         { timeMs, signal: new AbortController().signal },
       );
       await core.manifests.refreshStale();

@@ -1,21 +1,29 @@
 /** Files that are there: reading, unlocking, changing, deleting. */
 import { Arg, Ctx, Mutation, Query, Resolver } from "type-graphql";
+import { requireAdmin } from "../caller.js";
 import type { ApiDeps } from "../deps.js";
 import type { Context } from "./context.js";
 import { orUserErrors } from "./errors.js";
 import { FileType, fileView } from "./file-type.js";
-import { ChangeFilePasswordInput, DeleteFileInput, UnlockFileInput, UpdateFileInput } from "./inputs.js";
+import {
+  ChangeFilePasswordInput,
+  DeleteFileInput,
+  UnlockFileInput,
+  UpdateFileInput,
+  VerifyFileInput,
+} from "./inputs.js";
 import {
   ChangeFilePasswordPayload,
   DeleteFilePayload,
   UnlockFilePayload,
   UpdateFilePayload,
+  VerifyFilePayload,
 } from "./payloads.js";
 import { Sha256 } from "./scalars.js";
 
 @Resolver(() => FileType)
 export class FileResolver {
-  constructor(private readonly deps: Pick<ApiDeps, "files">) {}
+  constructor(private readonly deps: Pick<ApiDeps, "files" | "verifier">) {}
 
   @Query(() => FileType, {
     nullable: true,
@@ -76,5 +84,23 @@ export class FileResolver {
       await this.deps.files.delete(hash, password ?? null, caller);
       return { deletedHash: hash };
     });
+  }
+
+  @Mutation(() => VerifyFilePayload, {
+    description:
+      "Read every chunk back, compare it with its digest, and the digests with the hash; what is bad is rebuilt. Needs no password. Admin.",
+  })
+  async verifyFile(
+    @Arg("input", () => VerifyFileInput) { hash }: VerifyFileInput,
+    @Ctx() { caller, signal }: Context,
+  ): Promise<object> {
+    requireAdmin(caller);
+    const nothing = { checkedChunks: 0, badChunks: 0, repairedChunks: 0 };
+    const answer = await orUserErrors(async () => {
+      const { file, scrubbed } = await this.deps.verifier.verify(hash, caller, { signal });
+      const { checked, bad, repaired } = scrubbed;
+      return { file: fileView(file, null), checkedChunks: checked, badChunks: bad, repairedChunks: repaired };
+    });
+    return { ...nothing, ...answer };
   }
 }

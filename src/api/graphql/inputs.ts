@@ -127,3 +127,8 @@ export class DeleteFileInput {
   @Field(() => Sha256) hash!: string;
   @Field(() => String, { nullable: true, description: "Not needed by an admin." }) password?: string | null;
 }
+
+@InputType("VerifyFileInput")
+export class VerifyFileInput {
+  @Field(() => Sha256) hash!: string;
+}

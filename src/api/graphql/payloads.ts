@@ -1,5 +1,5 @@
 /** What mutations answer: the result, or the mistakes that kept it from being made. */
-import { Field, ObjectType } from "type-graphql";
+import { Field, Int, ObjectType } from "type-graphql";
 import { BucketType } from "./bucket-type.js";
 import { UserErrorType } from "./errors.js";
 import { FileType } from "./file-type.js";
@@ -69,5 +69,17 @@ export class ChangeFilePasswordPayload {
 @ObjectType("DeleteFilePayload")
 export class DeleteFilePayload {
   @Field(() => Sha256, { nullable: true }) deletedHash?: string;
+  @Field(() => [UserErrorType]) userErrors!: UserErrorType[];
+}
+
+@ObjectType("VerifyFilePayload")
+export class VerifyFilePayload {
+  @Field(() => FileType, { nullable: true }) file?: FileType;
+  @Field(() => Int, { description: "Parity chunks included." }) checkedChunks!: number;
+
+  @Field(() => Int, { description: "Missing, corrupt, or in a bucket that does not answer." })
+  badChunks!: number;
+
+  @Field(() => Int) repairedChunks!: number;
   @Field(() => [UserErrorType]) userErrors!: UserErrorType[];
 }

@@ -76,7 +76,9 @@ async function answer(deps: ApiDeps, tus: Server, context: TusContext): Promise<
  * which copy it twice and leave a collection's worth of garbage for each 64 MiB: the store reads it where it comes in.
  */
 function withoutBody({ method, originalUrl, headers }: ExpressRequest): Request {
-  const shown = Object.entries(headers).flatMap(([name, value]) => value === undefined ? [] : [[name, String(value)] as [string, string]]);
+  const shown = Object.entries(headers).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, String(value)] as [string, string]],
+  );
   return new Request(new URL(originalUrl, "http://tus"), { method, headers: shown });
 }
 

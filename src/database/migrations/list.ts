@@ -6,6 +6,7 @@ import { Steering } from "./0005-steering.js";
 import { Manifests } from "./0007-manifests.js";
 import { Parity } from "./0008-parity.js";
 import { Terms } from "./0009-terms.js";
+import { Scrub } from "./0010-scrub.js";
 
 export const MIGRATIONS = [
   { name: "0001-tables", class: Tables },
@@ -15,4 +16,5 @@ export const MIGRATIONS = [
   { name: "0007-manifests", class: Manifests },
   { name: "0008-parity", class: Parity },
   { name: "0009-terms", class: Terms },
+  { name: "0010-scrub", class: Scrub },
 ];

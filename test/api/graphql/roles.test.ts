@@ -78,6 +78,7 @@ const MUTATIONS: readonly Row[] = [
   ["updateFile retainUntil", "FORBIDDEN", "FORBIDDEN", DONE],
   ["deleteFile", "MISSING_PASSWORD", DONE, DONE],
   ["updateBucket", NOBODY, NOBODY, DONE],
+  ["verifyFile", NOBODY, NOBODY, DONE],
 ];
 
 type Who = "anonymous" | "holder" | "admin";
@@ -205,6 +206,7 @@ async function act(name: string, who: Who, only: string | undefined): Promise<st
     revokeDownloadLink: async () => ({ id: (await newLink(own)).id, ...mayProve }),
     updateFile: () => ({ hash: own, ...mayProve, ...(only && { [only]: new Date(Date.now() + 60_000) }) }),
     deleteFile: () => ({ hash: own, ...mayProve }),
+    verifyFile: () => ({ hash: own }),
     updateBucket: async () => ({
       id: at((await ask("admin", "{ buckets { id } }")).data, "buckets", 0, "id"),
       weight: 1,

@@ -1,0 +1,177 @@
+/**
+ * Making whole what lost chunks: a chunk that cannot be had is rebuilt from k others of its stripe, proven by its digest,
+ * and stored anew. No password and no key: parity and digests are of what is stored. Any number of replicas may do it at
+ * once; who loses a race changes nothing.
+ */
+import { decodeCore } from "../format/core.js";
+import { FormatError } from "../format/errors.js";
+import type { FileId } from "../format/id.js";
+import { shardBytes } from "../format/parity/code.js";
+import type { Auditor } from "./auditor.js";
+import { eventOf } from "./auditor.js";
+import type { Budget } from "./budget.js";
+import type { ChunkHealth } from "./health-ports.js";
+import { BucketError, VaultError } from "./errors.js";
+import type { ChunkRecord, StoredFile } from "./model.js";
+import { choose, mostPerBucket } from "./placement.js";
+import type { FileStore, Log } from "./ports.js";
+import { quorum } from "./quorum.js";
+import type { Outcome, RelocateDeps } from "./relocate.js";
+import { hasDigest, rehouseChunk } from "./relocate.js";
+import type { ParityCoder } from "./sealing.js";
+import { readWhole } from "./whole-object.js";
+
+/** Rows of damaged chunks that are read at once. */
+const PAGE = 256;
+/** How often a chunk is placed anew when another chunk of its stripe has come to the same bucket meanwhile. */
+const MAX_TRIES = 5;
+
+export interface RepairDeps extends RelocateDeps {
+  readonly coder: ParityCoder;
+  readonly health: ChunkHealth;
+  readonly files: Pick<FileStore, "find">;
+  readonly audit: Pick<Auditor, "record">;
+  /** Memory for rebuilding alone: whoever waits for it holds none of it. */
+  readonly rebuildBudget: Budget;
+  readonly log: Log;
+}
+
+/**
+ * - `repaired`: it lies elsewhere, or another was faster
+ * - `lost`: too few others of its stripe could be read
+ * - `unplaced`: it was rebuilt, but no bucket took it
+ */
+export type Repair = "repaired" | "lost" | "unplaced";
+
+export type Repaired = Record<Repair, number>;
+
+export function noRepairs(): Repaired {
+  return { repaired: 0, lost: 0, unplaced: 0 };
+}
+
+/** Repairs what is known to be damaged, and settles the file's status by what is left. */
+export async function repairFile(deps: RepairDeps, id: FileId, signal: AbortSignal): Promise<Repaired> {
+  const counts = noRepairs();
+  const file = await deps.files.find({ id });
+  if (!file || file.status === "gone") return counts;
+  for (let after = { stripe: -1, shard: -1 }; ; ) {
+    const page = await deps.health.damaged(id, after, PAGE);
+    for (const row of page) {
+      counts[await repairChunk(deps, file, row, signal)]++;
+      after = row;
+    }
+    if (page.length < PAGE) break;
+  }
+  await settle(deps, id, counts);
+  return counts;
+}
+
+/** Sets the file's status by what is still bad, and tells of what was repaired. */
+export async function settle(
+  deps: RepairDeps,
+  fileId: FileId,
+  { repaired, lost, unplaced }: Repaired,
+): Promise<void> {
+  const status = await deps.health.settle(fileId);
+  if (repaired + lost + unplaced === 0) return;
+  deps.log.info("repaired", { fileId, status, repaired, lost, unplaced });
+  if (repaired > 0) await deps.audit.record(eventOf({ action: "CHUNK_REPAIRED", caller: null, fileId }));
+}
+
+/** Goes once through the files that are known to be damaged, as far as the time allows. */
+export async function repair(
+  deps: RepairDeps,
+  options: {
+    readonly timeMs: number;
+    readonly signal: AbortSignal;
+    readonly onFile?: (files: number) => void;
+  },
+): Promise<Repaired & { readonly files: number }> {
+  const until = performance.now() + options.timeMs;
+  const total = { files: 0, ...noRepairs() };
+  for (let after: FileId | null = null; performance.now() < until; ) {
+    const [next]: readonly FileId[] = await deps.health.damagedFiles(after, 1);
+    if (next === undefined) break;
+    const counts = await repairFile(deps, next, options.signal);
+    for (const name of Object.keys(counts) as Repair[]) total[name] += counts[name];
+    total.files++;
+    options.onFile?.(total.files);
+    after = next;
+  }
+  return total;
+}
+
+/** Rebuilds one chunk of a finished file and stores it anew. Rejects only with the signal's reason, or when the database is away. */
+export async function repairChunk(
+  deps: RepairDeps,
+  file: StoredFile,
+  row: ChunkRecord,
+  signal: AbortSignal,
+): Promise<Repair> {
+  const core = decodeCore(file.core);
+  const bytes = shardBytes(core, core.plainBytes, file.parity, row.stripe);
+  const needed = bytes.slice(0, file.parity.dataChunks).filter(stored => stored > 0).length;
+  using _held = await deps.rebuildBudget.acquire((needed + 1) * core.chunkBytes, signal);
+  let rebuilt: Uint8Array | null = null;
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    const rows = await deps.chunkMap.chunks(file.id, row.stripe, row.stripe);
+    if (!rows.some(({ objectKey }) => objectKey === row.objectKey)) return "repaired"; // by another, or gone
+    const others = rows.filter(({ shard }) => shard !== row.shard);
+    rebuilt ??= await rebuildChunk(deps, file, row, { bytes, needed, others }, signal);
+    if (!rebuilt) return "lost";
+    const outcome = await placeAnew(deps, file, row, others, rebuilt, signal);
+    if (outcome !== "overtaken") return outcome === "moved" ? "repaired" : "unplaced";
+  }
+  return "unplaced";
+}
+
+/** By the rule for new chunks: its own bucket is as good as any, if that takes it. */
+function placeAnew(
+  deps: RepairDeps,
+  { id, parity }: StoredFile,
+  row: ChunkRecord,
+  others: readonly ChunkRecord[],
+  bytes: Uint8Array,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const places = { profile: parity, bucketIds: others.map(({ bucketId }) => bucketId) };
+  return rehouseChunk(deps, { ...row, fileId: id }, bytes, signal, {
+    mostInBucket: mostPerBucket(parity),
+    async target(failed) {
+      const candidates = (await deps.buckets.candidates()).filter(bucket => !failed.has(bucket.id));
+      return choose(candidates, places, deps.buckets.suspects, deps.random);
+    },
+  });
+}
+
+/** Null: too few of the others are there and right. */
+async function rebuildChunk(
+  deps: RepairDeps,
+  file: StoredFile,
+  row: ChunkRecord,
+  stripe: {
+    readonly bytes: readonly number[];
+    readonly needed: number;
+    readonly others: readonly ChunkRecord[];
+  },
+  signal: AbortSignal,
+): Promise<Uint8Array | null> {
+  if (stripe.others.length < stripe.needed) return null;
+  const attempts = stripe.others.map(other => async (until: AbortSignal) => {
+    return [other.shard, await readWhole(deps.buckets, other, until)] as const;
+  });
+  const lateMs = Math.max(...stripe.others.map(other => deps.buckets.latencies.lateMs(other.bucketId)));
+  const where = { fileId: file.id, stripe: row.stripe, shard: row.shard };
+  try {
+    const present = new Map(await quorum(attempts, { needed: stripe.needed, lateMs, signal }));
+    const read = { profile: file.parity, shardBytes: stripe.bytes, present };
+    const [rebuilt] = await deps.coder.rebuild(read, [row.shard]);
+    if (rebuilt && (await hasDigest(rebuilt, row.digest))) return rebuilt;
+    deps.log.error("a chunk was rebuilt from right chunks, and is another", where);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (![BucketError, FormatError, VaultError].some(known => error instanceof known)) throw error;
+    deps.log.warn("a chunk cannot be rebuilt", { ...where, reason: String(error) });
+  }
+  return null;
+}
