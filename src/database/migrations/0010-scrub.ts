@@ -14,5 +14,4 @@ const STATEMENTS = [
     add column scrub_stripe int not null default 0 check (scrub_stripe >= 0)`,
   `create index files_to_scrub on files (scrubbed_at, id) where status <> 'gone'`,
   `create index files_damaged on files (id) where status in ('degraded', 'unavailable')`,
-  `create index chunks_damaged on chunks (file_id, stripe, shard) where state <> 0`,
 ];
