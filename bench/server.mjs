@@ -49,7 +49,7 @@ export async function clearData(folder) {
   await rm(dataDirOf(folder), { recursive: true, force: true });
 }
 
-function dataDirOf(folder) {
+export function dataDirOf(folder) {
   return join(folder, "data");
 }
 
