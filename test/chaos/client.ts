@@ -43,8 +43,8 @@ export async function head(url: string, path: string): Promise<{ offset: number;
   return { offset: Number(response.headers.get("Upload-Offset")), hash: response.headers.get("File-Hash") };
 }
 
-export async function download(url: string, hash: string): Promise<Uint8Array> {
-  const headers = { "File-Password": Buffer.from(PASSWORD).toString("base64") };
+export async function download(url: string, hash: string, password = PASSWORD): Promise<Uint8Array> {
+  const headers = { "File-Password": Buffer.from(password).toString("base64") };
   const answer = await fetch(`${url}/api/retrieve/${hash}`, { headers });
   const { download_link: link, code } = (await answer.json()) as { download_link?: string; code?: string };
   if (!link) throw new Error(`retrieve: ${answer.status} ${code}`);
