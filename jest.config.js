@@ -7,7 +7,7 @@ export default {
   globalTeardown: "<rootDir>/test/support/global-teardown.ts",
   extensionsToTreatAsEsm: [".ts"],
   moduleNameMapper: { "^(\\.{1,2}/.*)\\.js$": "$1" },
-  testTimeout: 60_000,
+  testTimeout: 120_000,
   // Two at a time, though some start servers of their own: most of the time is spent waiting. In processes that are replaced when they
   // have grown, since what modules hold is never given back.
   maxWorkers: 2,

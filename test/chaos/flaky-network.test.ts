@@ -18,7 +18,7 @@ let server: ServerProcess;
 beforeAll(async () => {
   at = await Installation.make();
   server = await at.start();
-}, 60_000);
+}, 180_000);
 afterAll(() => at.remove());
 
 /** The offset once the server has noticed the cut and kept what it had. */

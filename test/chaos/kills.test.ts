@@ -27,7 +27,7 @@ let isOver = false;
 beforeAll(async () => {
   at = await Installation.make();
   for (const i of [0, 1]) servers[i] = await at.start();
-}, 60_000);
+}, 180_000);
 afterAll(() => at.remove());
 
 async function anyServer(): Promise<string> {

@@ -18,7 +18,7 @@ beforeAll(async () => {
   at = await Installation.make();
   const env = { PARITY: "none" }; // who may commit does not depend on it, and 2,000 files are many
   servers = [await at.start(env), await at.start(env)];
-}, 60_000);
+}, 180_000);
 afterAll(() => at.remove());
 
 /** One race; what came of it: how many of the two were told 204, and whether the file is that one's bytes. */

@@ -19,7 +19,7 @@ beforeAll(async () => {
     await (await fetch(await link(server.url, hash))).text();
     await retrieve(server.url, hash, { password: "not the password" });
   }
-}, 60_000);
+}, 180_000);
 afterAll(() => server.stop());
 
 interface Ended {
@@ -62,7 +62,7 @@ test("verify prints the head and ends with 0; the head is the one that GraphQL s
   expect((await audit("verify", "--expect", later)).stdout).toContain(
     "ends at entry 12, and it had entry 99",
   );
-}, 60_000);
+}, 180_000);
 
 test("a stranger verifies an export with the Python of docs/audit.md, and finds what was altered in it", async () => {
   const { stdout: exported, exitCode } = await audit("export");
@@ -73,7 +73,7 @@ test("a stranger verifies an export with the Python of docs/audit.md, and finds 
   expect(await run("python3", python, `${exported}\n`)).toEqual({ exitCode: 0, stdout: head });
   expect((await run("python3", python, exported.replace('"count":1', '"count":2'))).exitCode).toBe(1);
   expect((await run("python3", python, exported.split("\n").toSpliced(3, 1).join("\n"))).exitCode).toBe(1);
-}, 60_000);
+}, 180_000);
 
 test("an archived part is told by --from; without, what is missing is missing", async () => {
   const lines = (await audit("export")).stdout.split("\n").map(line => JSON.parse(line));
@@ -91,7 +91,7 @@ test("an archived part is told by --from; without, what is missing is missing", 
   expect((await audit("export", "--from", `${seq}:${hash}`)).stdout.split("\n")).toHaveLength(
     lines.length - 4,
   );
-}, 60_000);
+}, 180_000);
 
 test("what is no head is refused", async () => {
   expect((await audit("verify", "--expect", "12")).exitCode).toBe(1);

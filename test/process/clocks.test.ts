@@ -34,7 +34,7 @@ beforeAll(async () => {
     at.start({ ...shifted(DAY_MS), RATE_LIMIT: "on" }),
     at.start({ ...shifted(-DAY_MS), RATE_LIMIT: "on" }),
   ]);
-}, 60_000);
+}, 180_000);
 afterAll(() => at.remove());
 
 const both = () => [ahead, behind];
@@ -63,7 +63,7 @@ test.each(["ahead", "behind"] as const)(
 );
 
 describe.each(["ahead", "behind"] as const)("a file stored by the one that is %s", who => {
-  const LIFE_MS = 10_000;
+  const LIFE_MS = 30_000;
   let hash: string;
   let from: string;
   let overAt: number;

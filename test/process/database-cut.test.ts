@@ -22,7 +22,7 @@ let server: ServerProcess;
 beforeAll(async () => {
   at = await Installation.make();
   server = await at.start();
-}, 60_000);
+}, 180_000);
 afterAll(() => at.remove());
 
 /** The chunk rows that cannot be read make the file unavailable for the moment, as an object would. */
@@ -115,7 +115,7 @@ test("what it left behind is swept", async () => {
   await letTimePass(at);
   await sweep(at);
   expect(await remains(at)).toEqual(NOTHING_BUT_FILES);
-}, 60_000);
+}, 180_000);
 
 test("background jobs that lose the database neither end the server nor stay away", async () => {
   await using here = await Installation.make();

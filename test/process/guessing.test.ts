@@ -18,7 +18,7 @@ beforeAll(async () => {
   installation = await Installation.make();
   const env = { RATE_LIMIT: "on", TRUST_PROXY: "0" };
   replicas = await Promise.all([installation.start(env), installation.start(env)]);
-}, 60_000);
+}, 180_000);
 afterAll(() => installation.remove());
 beforeEach(() => query("delete from attempts"));
 

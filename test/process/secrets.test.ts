@@ -29,7 +29,7 @@ beforeAll(async () => {
   await throughRest();
   await throughGraphql();
   await throughMistakes();
-}, 60_000);
+}, 180_000);
 afterAll(() => at.remove());
 
 const content = (text: string) => Buffer.from(`${text} `.repeat(20_000));
@@ -161,7 +161,7 @@ test("no file of PostgreSQL has any of it, its log of what was written included"
   const [row] = await query<{ folder: string }>(at, "select current_setting('data_directory') as folder");
   await query(at, "checkpoint");
   expect(await filesWith(row?.folder ?? "", forbidden())).toBe("");
-}, 60_000);
+}, 180_000);
 
 test("nothing that the server printed has any of it", () => {
   expect(server.output.split("\n").length).toBeGreaterThan(15);

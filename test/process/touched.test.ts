@@ -17,7 +17,7 @@ let server: ServerProcess;
 beforeAll(async () => {
   at = await Installation.make();
   server = await at.start({ PARITY: "none" }); // what parity heals is in test/core/parity.test.ts
-}, 60_000);
+}, 180_000);
 afterAll(() => at.remove());
 
 interface Stored {

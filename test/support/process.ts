@@ -11,7 +11,7 @@ import { createDatabase } from "./database.js";
 
 /** The built program. */
 export const MAIN = process.env["SV_MAIN"] ?? fileURLToPath(new URL("../../dist/main.js", import.meta.url));
-const READY_WITHIN_MS = 30_000;
+const READY_WITHIN_MS = 90_000;
 
 /** What outlives a server process: one database, one set of folder buckets. */
 export class Installation {

@@ -80,7 +80,7 @@ describe("Concatenation", () => {
     expect(state.headers["upload-offset"]).toBe(String(2 * large.length));
     const got = await retrieve(server.url, state.headers["file-hash"]);
     expect(Buffer.compare(got, Buffer.concat([large, large]))).toBe(0);
-  }, 60_000);
+  }, 180_000);
 
   test("a part is no file: it has no hash, and its last byte makes none", async () => {
     const one = await part(Buffer.from("hello"));
