@@ -1,0 +1,122 @@
+/**
+ * `npm run bench:durability`: what surviving two lost buckets costs. Uploads with parity (4+2 over six folders) beside
+ * uploads without, downloads with two buckets away beside downloads with all, and how fast everything is read again and
+ * rebuilt. Each in turn, round by round.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdtemp, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { startEmbedded } from "../dist/database/embedded.js";
+import { machineFacts, settle } from "./machine.mjs";
+import { runClient, stopAll } from "./processes.mjs";
+import { dataDirOf, PROGRAM, startServer } from "./server.mjs";
+import { settings } from "./settings.mjs";
+import { median, summary } from "./statistics.mjs";
+
+const AWAY = ["2", "5"];
+const folder = await mkdtemp(join(settings.folder, "sv-bench-"));
+const postgres = await startEmbedded({
+  dataDir: join(folder, "postgres"),
+  log: { info() {}, warn: console.warn, error: console.error },
+});
+const env = { DATABASE_URL: postgres.url };
+try {
+  await run();
+} finally {
+  await stopAll();
+  await postgres.stop();
+  await rm(folder, { recursive: true, force: true });
+}
+
+async function run() {
+  const { bytes, rounds } = settings;
+  for (const line of machineFacts(folder).text) console.log(line);
+  console.log(`files of ${bytes / 2 ** 20} MiB, ${rounds} rounds; MB/s of plain bytes, median (least – greatest)\n`);
+  command("migrate");
+  const speeds = { none: [], parity: [], healthy: [], degraded: [] };
+  let hash = "";
+  for (let round = 0; round < rounds; round++) {
+    await upload("none", speeds.none);
+    hash = await upload("4+2", speeds.parity);
+    await download(hash, speeds.healthy);
+    await moveBuckets("away");
+    await download(hash, speeds.degraded);
+    await moveBuckets("back");
+  }
+  line("upload, PARITY=none", speeds.none);
+  line("upload, PARITY=4+2", speeds.parity);
+  aim("with parity, of without", median(speeds.parity) / median(speeds.none), 0.75);
+  line("download, six buckets", speeds.healthy);
+  line("download, two of six away", speeds.degraded);
+  aim("degraded, of healthy", median(speeds.degraded) / median(speeds.healthy), 0.6);
+
+  const read = timed(() => command("scrub"));
+  console.log(`\nscrub by hand: ${megabytes(read.counts.checkedBytes, read.seconds)} MB/s of stored bytes, ${read.counts.checked} objects`);
+  for (const name of AWAY) await rm(join(bucketsOf(folder), name), { recursive: true });
+  const repaired = timed(() => command("scrub"));
+  const rebuilt = repaired.counts.checkedBytes * (repaired.counts.repaired / repaired.counts.checked);
+  console.log(
+    `two of six buckets emptied: ${repaired.counts.repaired} chunks rebuilt, ${megabytes(rebuilt, repaired.seconds)} MB/s of what was lost, reading the rest included`,
+  );
+  if (repaired.counts.lost + repaired.counts.unplaced > 0) throw new Error(JSON.stringify(repaired.counts));
+}
+
+async function upload(parity, speeds) {
+  const server = await startServer(folder, { ...env, PARITY: parity });
+  settle(folder, 1.5 * settings.bytes);
+  const { hash, seconds } = await runClient({ task: "upload", url: server.url, bytes: settings.bytes });
+  speeds.push(settings.bytes / 1e6 / seconds);
+  await server.stop();
+  return hash;
+}
+
+async function download(hash, speeds) {
+  const server = await startServer(folder, env);
+  const { seconds } = await runClient({ task: "download", url: server.url, hash, bytes: settings.bytes });
+  speeds.push(settings.bytes / 1e6 / seconds);
+  await server.stop();
+}
+
+/** As if the disks were gone; a server that starts makes the folders anew, and finds nothing there. */
+async function moveBuckets(to) {
+  for (const name of AWAY) {
+    const [here, away] = [join(bucketsOf(folder), name), join(folder, `away-${name}`)];
+    if (to === "away") await rename(here, away);
+    else {
+      await rm(here, { recursive: true, force: true });
+      await rename(away, here);
+    }
+  }
+}
+
+function bucketsOf(of) {
+  return join(dataDirOf(of), "buckets");
+}
+
+/** A command over the same installation; what it prints last. */
+function command(name) {
+  const output = execFileSync(process.execPath, [PROGRAM, name], {
+    env: { ...process.env, ...env, DATA_DIR: dataDirOf(folder), LOG_LEVEL: "silent" },
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  return output.trim() === "" ? {} : JSON.parse(output.trim().split("\n").at(-1));
+}
+
+function timed(act) {
+  const began = performance.now();
+  const counts = act();
+  return { counts, seconds: (performance.now() - began) / 1000 };
+}
+
+function megabytes(bytes, seconds) {
+  return (bytes / 1e6 / seconds).toFixed(0);
+}
+
+function line(what, speeds) {
+  console.log(`${what.padEnd(28)} ${summary(speeds)}`);
+}
+
+function aim(what, ratio, least) {
+  console.log(`  ${what}: ${ratio.toFixed(2)} ×, aim ${least}: ${ratio >= least ? "met" : "MISSED"}`);
+}
