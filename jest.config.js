@@ -1,17 +1,12 @@
 /** Jest over native ES modules: @swc/jest strips types and lowers decorators, nothing else (TypeScript 7 has no JS API). */
-export default {
+
+const shared = {
   testEnvironment: "node",
   roots: ["<rootDir>/test"],
-  testMatch: ["**/*.test.ts"],
   globalSetup: "<rootDir>/test/support/global-setup.ts",
   globalTeardown: "<rootDir>/test/support/global-teardown.ts",
   extensionsToTreatAsEsm: [".ts"],
   moduleNameMapper: { "^(\\.{1,2}/.*)\\.js$": "$1" },
-  testTimeout: 120_000,
-  // Two at a time, though some start servers of their own: most of the time is spent waiting. In processes that are replaced when they
-  // have grown, since what modules hold is never given back.
-  maxWorkers: 2,
-  workerIdleMemoryLimit: "1GB",
   transform: {
     "^.+\\.ts$": [
       "@swc/jest",
@@ -27,4 +22,26 @@ export default {
       },
     ],
   },
+};
+
+export default {
+  testTimeout: 120_000,
+  // Two files at a time, since much of the time is spent waiting. In processes that are replaced when they have grown, since
+  // what modules hold is never given back.
+  maxWorkers: 2,
+  workerIdleMemoryLimit: "1GB",
+  projects: [
+    {
+      ...shared,
+      displayName: "parts",
+      testMatch: ["**/*.test.ts"],
+      testPathIgnorePatterns: ["/test/process/", "/test/chaos/", "/node_modules/"],
+    },
+    {
+      ...shared,
+      displayName: "processes",
+      testMatch: ["**/test/{process,chaos}/**/*.test.ts"],
+      runner: "<rootDir>/test/support/serial-runner.cjs",
+    },
+  ],
 };

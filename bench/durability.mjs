@@ -31,7 +31,9 @@ try {
 async function run() {
   const { bytes, rounds } = settings;
   for (const line of machineFacts(folder).text) console.log(line);
-  console.log(`files of ${bytes / 2 ** 20} MiB, ${rounds} rounds; MB/s of plain bytes, median (least – greatest)\n`);
+  console.log(
+    `files of ${bytes / 2 ** 20} MiB, ${rounds} rounds; MB/s of plain bytes, median (least – greatest)\n`,
+  );
   command("migrate");
   const speeds = { none: [], parity: [], healthy: [], degraded: [] };
   let hash = "";
@@ -51,7 +53,9 @@ async function run() {
   aim("degraded, of healthy", median(speeds.degraded) / median(speeds.healthy), 0.6);
 
   const read = timed(() => command("scrub"));
-  console.log(`\nscrub by hand: ${megabytes(read.counts.checkedBytes, read.seconds)} MB/s of stored bytes, ${read.counts.checked} objects`);
+  console.log(
+    `\nscrub by hand: ${megabytes(read.counts.checkedBytes, read.seconds)} MB/s of stored bytes, ${read.counts.checked} objects`,
+  );
   for (const name of AWAY) await rm(join(bucketsOf(folder), name), { recursive: true });
   const repaired = timed(() => command("scrub"));
   const rebuilt = repaired.counts.checkedBytes * (repaired.counts.repaired / repaired.counts.checked);
