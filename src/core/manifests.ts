@@ -9,6 +9,7 @@ import type { ManifestObject, ManifestState, ManifestStore, NewManifest } from "
 import type { ManifestSource, WriterDeps } from "./manifest-writer.js";
 import { writeManifest } from "./manifest-writer.js";
 import type { FileTerms, Upload } from "./model.js";
+import { hasDigest, readObject } from "./relocate.js";
 import type { Finish, Log } from "./ports.js";
 
 const BATCH = 100;
@@ -81,6 +82,27 @@ export class Manifests {
       after = stale.at(-1) ?? null;
       if (after === null) return done;
     }
+  }
+
+  /**
+   * Reads every object of a file's manifest; where one is missing or corrupt, all of it is written anew. True: it was.
+   * `countsUnreadable`: also where a bucket does not answer.
+   */
+  async scrub(
+    fileId: FileId,
+    { signal, countsUnreadable }: { readonly signal: AbortSignal; readonly countsUnreadable: boolean },
+  ): Promise<boolean> {
+    const state = await this.deps.store.read(fileId);
+    for (const object of state?.objects ?? []) {
+      const read = await readObject(this.deps, object, signal);
+      const isBad =
+        read === "unreadable" ? countsUnreadable : read === null || !(await hasDigest(read, object.digest));
+      if (!isBad) continue;
+      this.deps.log.info("an object of a manifest is lost, all of it is written anew", { fileId });
+      await this.deps.store.outdate(fileId);
+      return this.refresh(fileId);
+    }
+    return false;
   }
 
   /** True once the manifest is as new as the file was when this began. */

@@ -153,7 +153,8 @@ async function bucketsOfStripe(deps: RelocateDeps, chunk: PlacedChunk): Promise<
   return new Set(rows.map(row => row.bucketId));
 }
 
-async function readObject(
+/** The object, or null where there is none. */
+export async function readObject(
   { buckets }: Pick<RelocateDeps, "buckets">,
   { bucketId, objectKey }: ObjectRef,
   signal: AbortSignal,

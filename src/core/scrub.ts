@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ChunkHealth, ScrubPlaces } from "./health-ports.js";
+import type { Manifests } from "./manifests.js";
 import type { BucketId, StoredFile } from "./model.js";
 import type { PlacedChunk } from "./moves.js";
 import type { RepairDeps, Repaired } from "./repair.js";
@@ -19,6 +20,7 @@ const STRIPES_PER_PAGE = 32;
 export interface ScrubDeps extends RepairDeps {
   readonly health: ChunkHealth;
   readonly places: ScrubPlaces;
+  readonly manifests: Pick<Manifests, "scrub">;
 }
 
 /** What was read and what came of it. */
@@ -81,6 +83,8 @@ export async function scrubFile(
   let next: number | null = fromStripe;
   do next = await scrubPage(deps, file, next, options, total);
   while (next !== null && performance.now() < options.until);
+  const { signal, repairsUnreadable: countsUnreadable } = options;
+  if (next === null) await deps.manifests.scrub(file.id, { signal, countsUnreadable });
   if (file.status === "available" && total.bad === before.bad) return next;
   await settle(deps, file.id, {
     repaired: total.repaired - before.repaired,

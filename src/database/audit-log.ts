@@ -18,7 +18,8 @@ const BATCH = 1000;
 const GATHER_MS = 25;
 
 export class AuditRows implements AuditLog {
-  #chaining: Promise<void> | undefined;
+  #isGathering = false;
+  readonly #underWay = new Set<Promise<void>>();
 
   constructor(
     private readonly database: Database,
@@ -31,7 +32,10 @@ export class AuditRows implements AuditLog {
   }
 
   chainSoon(): void {
-    this.#chaining ??= this.#chainLater();
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    const chaining = this.#chainLater().finally(() => this.#underWay.delete(chaining));
+    this.#underWay.add(chaining);
   }
 
   /** Gives everything in the inbox its place, and returns the head. Processes that do it at once take turns. */
@@ -43,9 +47,9 @@ export class AuditRows implements AuditLog {
     }
   }
 
-  /** Waits for the chaining under way. */
+  /** Waits for the chaining under way: the database is closed next. */
   async close(): Promise<void> {
-    await this.#chaining;
+    await Promise.all(this.#underWay);
   }
 
   /** Takes no lock: with nothing to do, which is most of the time, readers disturb nobody. */
@@ -59,7 +63,7 @@ export class AuditRows implements AuditLog {
 
   async #chainLater(): Promise<void> {
     await new Promise(resolve => setTimeout(resolve, GATHER_MS));
-    this.#chaining = undefined; // what is recorded from here on may be too late for this batch
+    this.#isGathering = false; // what is recorded from here on may be too late for this batch
     try {
       await this.chain();
     } catch (error) {

@@ -35,6 +35,12 @@ export class ManifestRows implements ManifestStore {
     return rows.map(row => row.file_id);
   }
 
+  async outdate(fileId: FileId): Promise<void> {
+    await sql`
+      update manifests set revision = revision + 1, map_revision = revision + 1
+      where file_id = ${fileId}`.execute(this.database.em().getKysely());
+  }
+
   async read(fileId: FileId): Promise<ManifestState | null> {
     const em = this.database.em();
     const db = em.getKysely();

@@ -159,6 +159,29 @@ describe("of six buckets", () => {
   });
 });
 
+describe("a recovery manifest", () => {
+  test.each(DAMAGES)("whose object is %s is written anew, all of it", async (_, damage) => {
+    const file = await store(PLAIN_PER_CHUNK);
+    const objects = () =>
+      vault.sql(
+        "select bucket_id, replace(object_key::text, '-', '') as key from manifest_objects where file_id = ?",
+        [file.id],
+      );
+    const before = await objects();
+    const [row] = before;
+    const ref = { bucketId: Number(row?.["bucket_id"]), objectKey: String(row?.["key"]) };
+    const object = await vault.object(ref);
+    await vault.replace(ref, damage(object, new Uint8Array(object.length)));
+    expect(await scrubOnce()).toMatchObject({ checked: 3, bad: 0 });
+    const after = await objects();
+    expect(after).toHaveLength(before.length);
+    expect(after.map(({ key }) => key)).not.toEqual(expect.arrayContaining([ref.objectKey]));
+    await expectWhole(file);
+    await scrubOnce();
+    expect(await objects()).toEqual(after); // it is left alone when nothing is wrong with it
+  });
+});
+
 describe("a scrub", () => {
   test("goes on where its time was over, takes the file next that has waited longest, and comes to all", async () => {
     const files = [await store(70 * 4 * PLAIN_PER_CHUNK), await store(5), await store(0)];
