@@ -241,6 +241,10 @@ export type UserErrorCode =
   | 'UPLOAD_EXPIRED'
   | 'WRONG_PASSWORD';
 
+export type VerifyFileInput = {
+  hash: string;
+};
+
 export type FilesQueryVariables = Exact<{
   first?: number | null | undefined;
   after?: string | null | undefined;
@@ -339,6 +343,13 @@ export type DownloadLinksQueryVariables = Exact<{
 
 
 export type DownloadLinksQuery = { file: { downloadLinks: { totalCount: number, nodes: Array<{ id: string, createdAt: string, expiresAt: string, maxDownloads: number | null, downloadCount: number, revokedAt: string | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null } | null };
+
+export type VerifyFileMutationVariables = Exact<{
+  input: VerifyFileInput;
+}>;
+
+
+export type VerifyFileMutation = { verifyFile: { checkedChunks: number, badChunks: number, repairedChunks: number, file: { hash: string, status: FileStatus } | null, userErrors: Array<{ code: UserErrorCode, message: string, field: Array<string> | null, retryAfterSeconds: number | null }> } };
 
 export type PublicFileFragment = { id: string, hash: string, status: FileStatus, size: number, createdAt: string, expiresAt: string | null, remainingDownloads: number | null };
 
@@ -884,6 +895,27 @@ export const DownloadLinksDocument = new TypedDocumentString(`
   }
 }
     `) as unknown as TypedDocumentString<DownloadLinksQuery, DownloadLinksQueryVariables>;
+export const VerifyFileDocument = new TypedDocumentString(`
+    mutation VerifyFile($input: VerifyFileInput!) {
+  verifyFile(input: $input) {
+    file {
+      hash
+      status
+    }
+    checkedChunks
+    badChunks
+    repairedChunks
+    userErrors {
+      ...Mistake
+    }
+  }
+}
+    fragment Mistake on UserError {
+  code
+  message
+  field
+  retryAfterSeconds
+}`) as unknown as TypedDocumentString<VerifyFileMutation, VerifyFileMutationVariables>;
 export const ServerInfoDocument = new TypedDocumentString(`
     query ServerInfo {
   serverInfo {
