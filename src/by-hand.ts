@@ -51,6 +51,7 @@ export function scrubAll(config: Config): Promise<Scrubbed & { files: number }> 
         bytesPerSecond: Number.POSITIVE_INFINITY,
         signal: new AbortController().signal,
         repairsUnreadable: true,
+        isFromStart: true,
         onProgress: ({ checked }) => progress.update(checked, Math.max(checked, chunkCount)),
       });
     } finally {
@@ -63,7 +64,7 @@ export function scrubAll(config: Config): Promise<Scrubbed & { files: number }> 
 export function repairAll(config: Config): Promise<Repaired & { files: number }> {
   return withVault(config, async vault => {
     const progress = progressBar("repairing");
-    const files = await vault.scrubbable.health.damagedCount();
+    const files = await vault.scrubbable.damagedFiles.damagedCount();
     try {
       return await repair(vault.scrubbable, {
         timeMs: Number.POSITIVE_INFINITY,

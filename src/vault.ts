@@ -206,7 +206,7 @@ export async function openVault(
     keepSeconds: config.SWEEP_GRACE_SECONDS,
     idleSeconds: config.SWEEP_GRACE_SECONDS,
   };
-  const scrubbable = { ...repairing, places: health, manifests };
+  const scrubbable = { ...repairing, places: health, damagedFiles: health, manifests };
   return {
     uploads,
     concatenations,

@@ -11,6 +11,7 @@ const MAX_LINGER_MS = 2000;
 /** Ends `res` with `body`, whose length the headers tell; the connection closes if the request has not all come. */
 export async function endEarly(req: IncomingMessage, res: ServerResponse, body: string): Promise<void> {
   if (req.complete || req.destroyed) {
+    req.resume(); // its last bytes may lie unread, and would hold up the next request of the connection
     res.end(body);
     return;
   }

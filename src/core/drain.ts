@@ -21,6 +21,8 @@ const PAGE = 64;
 const TAILS = 1000;
 /** A bucket that failed this often in a row is left until the next time. */
 const MAX_FAILURES = 16;
+/** After this many reads in a row that a bucket did not answer, what lies there is rebuilt without asking for it. */
+const AWAY_AFTER = 4;
 /** Before the first file id. */
 const FIRST = { fileId: "00000000-0000-0000-0000-000000000000", stripe: 0, shard: 0 };
 
@@ -68,8 +70,7 @@ function isToBeEmptied({ id, state }: BucketRecord, only: BucketId | undefined):
 class Round {
   readonly #drained = nothing();
   #failuresInRow = 0;
-  /** The bucket did not answer: what lies there is rebuilt from elsewhere, and not asked for again. */
-  #isAway = false;
+  #unansweredInRow = 0;
   /** When the next move may begin. */
   #paceAt = 0;
 
@@ -117,9 +118,10 @@ class Round {
   async #moveChunk(chunk: PlacedChunk): Promise<Outcome> {
     const { deps } = this;
     const { signal } = this.options;
-    const outcome = this.#isAway ? "unreadable" : await relocateChunk(deps, chunk, signal);
+    const isAway = this.#unansweredInRow >= AWAY_AFTER;
+    const outcome = isAway ? "unreadable" : await relocateChunk(deps, chunk, signal);
+    this.#unansweredInRow = outcome === "unreadable" ? this.#unansweredInRow + 1 : 0;
     if (outcome !== "missing" && outcome !== "corrupt" && outcome !== "unreadable") return outcome;
-    this.#isAway ||= outcome === "unreadable";
     const file = await deps.files.find({ id: chunk.fileId });
     if (!file) return outcome;
     const repair = await repairChunk(deps, file, chunk, signal);

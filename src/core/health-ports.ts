@@ -8,10 +8,14 @@ export interface ScrubPlace {
   readonly stripe: number;
 }
 
-export interface ChunkHealth {
-  /** Files that are degraded or unavailable, in the order of their ids. */
+/** Files that are degraded or unavailable. */
+export interface DamagedFiles {
+  /** In the order of their ids. */
   damagedFiles(after: FileId | null, limit: number): Promise<readonly FileId[]>;
   damagedCount(): Promise<number>;
+}
+
+export interface ChunkHealth {
   /** The chunks of a file that were found missing or corrupt, in file order. */
   damaged(
     fileId: FileId,

@@ -6,11 +6,12 @@
 import { decodeCore } from "../format/core.js";
 import { FormatError } from "../format/errors.js";
 import type { FileId } from "../format/id.js";
+import { newFileId } from "../format/id.js";
 import { shardBytes } from "../format/parity/code.js";
 import type { Auditor } from "./auditor.js";
 import { eventOf } from "./auditor.js";
 import type { Budget } from "./budget.js";
-import type { ChunkHealth } from "./health-ports.js";
+import type { ChunkHealth, DamagedFiles } from "./health-ports.js";
 import { BucketError, VaultError } from "./errors.js";
 import type { ChunkRecord, StoredFile } from "./model.js";
 import { choose, mostPerBucket } from "./placement.js";
@@ -49,21 +50,31 @@ export function noRepairs(): Repaired {
   return { repaired: 0, lost: 0, unplaced: 0 };
 }
 
-/** Repairs what is known to be damaged, and settles the file's status by what is left. */
-export async function repairFile(deps: RepairDeps, id: FileId, signal: AbortSignal): Promise<Repaired> {
+/** Repairs what is known of a file to be damaged, as far as the time allows, and settles its status by what is left. */
+export async function repairFile(
+  deps: RepairDeps,
+  id: FileId,
+  { until, signal }: { readonly until: number; readonly signal: AbortSignal },
+): Promise<Repaired> {
   const counts = noRepairs();
   const file = await deps.files.find({ id });
   if (!file || file.status === "gone") return counts;
-  for (let after = { stripe: -1, shard: -1 }; ; ) {
-    const page = await deps.health.damaged(id, after, PAGE);
-    for (const row of page) {
-      counts[await repairChunk(deps, file, row, signal)]++;
-      after = row;
-    }
-    if (page.length < PAGE) break;
+  for await (const row of damagedChunks(deps, id)) {
+    counts[await repairChunk(deps, file, row, signal)]++;
+    if (performance.now() >= until) break;
   }
   await settle(deps, id, counts);
   return counts;
+}
+
+async function* damagedChunks({ health }: RepairDeps, id: FileId): AsyncGenerator<ChunkRecord> {
+  for (let after = { stripe: -1, shard: -1 }; ; ) {
+    const page = await health.damaged(id, after, PAGE);
+    yield* page;
+    const last = page.at(-1);
+    if (!last) return;
+    after = last;
+  }
 }
 
 /** Sets the file's status by what is still bad, and tells of what was repaired. */
@@ -78,9 +89,12 @@ export async function settle(
   if (repaired > 0) await deps.audit.record(eventOf({ action: "CHUNK_REPAIRED", caller: null, fileId }));
 }
 
-/** Goes once through the files that are known to be damaged, as far as the time allows. */
+/**
+ * Goes once through the files that are known to be damaged, as far as the time allows: from anywhere on, so that what
+ * cannot be repaired never stands before what can.
+ */
 export async function repair(
-  deps: RepairDeps,
+  deps: RepairDeps & { readonly damagedFiles: DamagedFiles },
   options: {
     readonly timeMs: number;
     readonly signal: AbortSignal;
@@ -89,16 +103,29 @@ export async function repair(
 ): Promise<Repaired & { readonly files: number }> {
   const until = performance.now() + options.timeMs;
   const total = { files: 0, ...noRepairs() };
-  for (let after: FileId | null = null; performance.now() < until; ) {
-    const [next]: readonly FileId[] = await deps.health.damagedFiles(after, 1);
-    if (next === undefined) break;
-    const counts = await repairFile(deps, next, options.signal);
+  for await (const id of fromAnywhere(deps.damagedFiles)) {
+    const counts = await repairFile(deps, id, { until, signal: options.signal });
     for (const name of Object.keys(counts) as Repair[]) total[name] += counts[name];
     total.files++;
     options.onFile?.(total.files);
-    after = next;
+    if (performance.now() >= until) break;
   }
   return total;
+}
+
+async function* fromAnywhere(files: DamagedFiles): AsyncGenerator<FileId> {
+  const start = newFileId();
+  for (const [from, to] of [
+    [start, null],
+    [null, start],
+  ] as const) {
+    for (let after: FileId | null = from; ; ) {
+      const [next]: readonly FileId[] = await files.damagedFiles(after, 1);
+      if (next === undefined || (to !== null && next > to)) break;
+      yield next;
+      after = next;
+    }
+  }
 }
 
 /** Rebuilds one chunk of a finished file and stores it anew. Rejects only with the signal's reason, or when the database is away. */
@@ -111,7 +138,8 @@ export async function repairChunk(
   const core = decodeCore(file.core);
   const bytes = shardBytes(core, core.plainBytes, file.parity, row.stripe);
   const needed = bytes.slice(0, file.parity.dataChunks).filter(stored => stored > 0).length;
-  using _held = await deps.rebuildBudget.acquire((needed + 1) * core.chunkBytes, signal);
+  // For as long as it takes to store it; the others of the stripe are in memory only while it is rebuilt.
+  using _held = await deps.budget.acquire(row.storedBytes, signal);
   let rebuilt: Uint8Array | null = null;
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const rows = await deps.chunkMap.chunks(file.id, row.stripe, row.stripe);
@@ -157,6 +185,8 @@ async function rebuildChunk(
   signal: AbortSignal,
 ): Promise<Uint8Array | null> {
   if (stripe.others.length < stripe.needed) return null;
+  const chunkBytes = Math.max(...stripe.bytes);
+  using _held = await deps.rebuildBudget.acquire(stripe.needed * chunkBytes, signal);
   const attempts = stripe.others.map(other => async (until: AbortSignal) => {
     return [other.shard, await readWhole(deps.buckets, other, until)] as const;
   });

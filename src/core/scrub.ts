@@ -4,7 +4,8 @@
  * enough.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ChunkHealth, ScrubPlaces } from "./health-ports.js";
+import { decodeCore } from "../format/core.js";
+import type { ChunkHealth, DamagedFiles, ScrubPlaces } from "./health-ports.js";
 import type { Manifests } from "./manifests.js";
 import type { BucketId, StoredFile } from "./model.js";
 import type { PlacedChunk } from "./moves.js";
@@ -14,14 +15,18 @@ import { readChunk, relocateChunk } from "./relocate.js";
 
 /** Chunks that are read at once; each is in memory whole, out of the process's budget. */
 const READS_AT_ONCE = 4;
-/** Stripes whose rows are read at once. */
-const STRIPES_PER_PAGE = 32;
+/** Stripes that are read before the time is looked at again: of so many stored bytes, but one at least. */
+const PAGE_BYTES = 32 * 1024 * 1024;
+const MAX_STRIPES_PER_PAGE = 256;
 
 export interface ScrubDeps extends RepairDeps {
   readonly health: ChunkHealth;
   readonly places: ScrubPlaces;
+  readonly damagedFiles: DamagedFiles;
   readonly manifests: Pick<Manifests, "scrub">;
 }
+
+type State = "right" | "missing" | "corrupt" | "unreadable";
 
 /** What was read and what came of it. */
 export interface Scrubbed extends Repaired {
@@ -46,10 +51,13 @@ export function nothingScrubbed(): Scrubbed {
   return { checked: 0, checkedBytes: 0, bad: 0, spread: 0, ...noRepairs() };
 }
 
-/** Scrubs the files in turn, the one that has waited longest first, as far as the time allows; goes on where it stopped. */
+/**
+ * Scrubs the files in turn, the one that has waited longest first, as far as the time allows; goes on where it stopped,
+ * unless each file is to be read `isFromStart`.
+ */
 export async function scrub(
   deps: ScrubDeps,
-  options: ScrubOptions & { readonly timeMs: number },
+  options: ScrubOptions & { readonly timeMs: number; readonly isFromStart?: boolean },
 ): Promise<Scrubbed & { files: number }> {
   const until = performance.now() + options.timeMs;
   const total = { ...nothingScrubbed(), files: 0 };
@@ -57,7 +65,9 @@ export async function scrub(
     const place = await deps.places.next();
     if (!place || seen.has(place.fileId)) break; // once round
     const file = await deps.files.find({ id: place.fileId });
-    const next = file && (await scrubFile(deps, file, place.stripe, { ...options, until }, total));
+    const next =
+      file &&
+      (await scrubFile(deps, file, options.isFromStart ? 0 : place.stripe, { ...options, until }, total));
     await deps.places.reached(place.fileId, next);
     if (next !== null) break; // the time is over
     seen.add(place.fileId);
@@ -99,15 +109,15 @@ async function scrubPage(
   deps: ScrubDeps,
   file: StoredFile,
   fromStripe: number,
-  options: ScrubOptions,
+  options: ScrubOptions & { readonly until: number },
   total: Scrubbed,
 ): Promise<number | null> {
   const began = performance.now();
-  const toStripe = fromStripe + STRIPES_PER_PAGE - 1;
+  const toStripe = fromStripe + stripesPerPage(file) - 1;
   const rows = await deps.chunkMap.chunks(file.id, fromStripe, toStripe);
   if (rows.length === 0) return null;
   const right: PlacedChunk[] = [];
-  const bad: PlacedChunk[] = [];
+  const bad: { chunk: PlacedChunk; state: State }[] = [];
   const waiting = rows.map(row => ({ ...row, fileId: file.id })).values();
   const reading = Array.from({ length: READS_AT_ONCE }, async () => {
     for (const chunk of waiting) {
@@ -118,31 +128,37 @@ async function scrubPage(
       if (state === "right") right.push(chunk);
       else total.bad++;
       if (state === "missing" || state === "corrupt" || (state === "unreadable" && options.repairsUnreadable))
-        bad.push(chunk);
+        bad.push({ chunk, state });
     }
   });
   const failed = (await Promise.allSettled(reading)).find(result => result.status === "rejected");
   await deps.health.verified(file.id, right);
   if (failed) throw failed.reason;
   // One after the other: each is to see where those before it have come to lie.
-  for (const chunk of bad) total[await repairChunk(deps, file, chunk, options.signal)]++;
+  for (const { chunk, state } of bad) {
+    const repair = await repairChunk(deps, file, chunk, options.signal);
+    total[repair]++;
+    // Who repairs what does not answer wants to be told of it, until it is read again and found right.
+    if (repair !== "repaired" && state === "unreadable") await deps.damage.report(file.id, chunk, "missing");
+  }
   for (const chunk of crowded(right)) {
     if ((await relocateChunk(deps, chunk, options.signal)) === "moved") total.spread++;
   }
   const bytes = rows.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
-  const earliest = began + (bytes / options.bytesPerSecond) * 1000;
+  const earliest = Math.min(began + (bytes / options.bytesPerSecond) * 1000, options.until);
   await sleep(Math.max(0, earliest - performance.now()), undefined, { signal: options.signal });
   return toStripe + 1;
 }
 
-async function stateOf(
-  deps: ScrubDeps,
-  chunk: PlacedChunk,
-  signal: AbortSignal,
-): Promise<"right" | "missing" | "corrupt" | "unreadable"> {
+async function stateOf(deps: ScrubDeps, chunk: PlacedChunk, signal: AbortSignal): Promise<State> {
   using _held = await deps.budget.acquire(chunk.storedBytes, signal);
   const read = await readChunk(deps, chunk, signal);
   return typeof read === "string" ? read : "right";
+}
+
+function stripesPerPage({ core, parity }: StoredFile): number {
+  const stripeBytes = (parity.dataChunks + parity.parityChunks) * decodeCore(core).chunkBytes;
+  return Math.min(MAX_STRIPES_PER_PAGE, Math.max(1, Math.floor(PAGE_BYTES / stripeBytes)));
 }
 
 /** Of the chunks of a stripe that lie in one bucket, all but one. */

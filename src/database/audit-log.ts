@@ -18,8 +18,8 @@ const BATCH = 1000;
 const GATHER_MS = 25;
 
 export class AuditRows implements AuditLog {
-  #isGathering = false;
-  readonly #underWay = new Set<Promise<void>>();
+  #chaining: Promise<void> | undefined;
+  #isMore = false;
 
   constructor(
     private readonly database: Database,
@@ -32,10 +32,10 @@ export class AuditRows implements AuditLog {
   }
 
   chainSoon(): void {
-    if (this.#isGathering) return;
-    this.#isGathering = true;
-    const chaining = this.#chainLater().finally(() => this.#underWay.delete(chaining));
-    this.#underWay.add(chaining);
+    this.#isMore = true;
+    this.#chaining ??= this.#chainAll().finally(() => {
+      this.#chaining = undefined;
+    });
   }
 
   /** Gives everything in the inbox its place, and returns the head. Processes that do it at once take turns. */
@@ -49,7 +49,7 @@ export class AuditRows implements AuditLog {
 
   /** Waits for the chaining under way: the database is closed next. */
   async close(): Promise<void> {
-    await Promise.all(this.#underWay);
+    await this.#chaining;
   }
 
   /** Takes no lock: with nothing to do, which is most of the time, readers disturb nobody. */
@@ -61,13 +61,16 @@ export class AuditRows implements AuditLog {
     return { ...headOf(rows), waiting: rows[0]?.waiting === true };
   }
 
-  async #chainLater(): Promise<void> {
-    await new Promise(resolve => setTimeout(resolve, GATHER_MS));
-    this.#isGathering = false; // what is recorded from here on may be too late for this batch
-    try {
-      await this.chain();
-    } catch (error) {
-      this.log.warn("audit events wait to be chained", { reason: String(error) }); // the next call tries again
+  /** One at a time in this process: others would only wait for the head, each with a connection of the pool. */
+  async #chainAll(): Promise<void> {
+    while (this.#isMore) {
+      await new Promise(resolve => setTimeout(resolve, GATHER_MS));
+      this.#isMore = false; // what is recorded from here on may be too late for this batch
+      try {
+        await this.chain();
+      } catch (error) {
+        this.log.warn("audit events wait to be chained", { reason: String(error) }); // the next call tries again
+      }
     }
   }
 }

@@ -18,7 +18,7 @@ export class DamageRows implements DamageReports {
         returning file_id
       )
       update files set status = 'degraded'
-      where id in (select file_id from damaged) and status = 'available'`.execute(
+      where id in (select file_id from damaged) and status in ('available', 'degraded')`.execute(
       this.database.em().getKysely(),
     );
   }

@@ -1,6 +1,6 @@
 /** What is known of the health of chunks, and where the scrub stands. */
 import { sql } from "kysely";
-import type { ChunkHealth, ScrubPlace, ScrubPlaces } from "../core/health-ports.js";
+import type { ChunkHealth, DamagedFiles, ScrubPlace, ScrubPlaces } from "../core/health-ports.js";
 import type { ChunkRecord, FileStatus } from "../core/model.js";
 import type { FileId } from "../format/id.js";
 import type { ChunkRow } from "./chunk-map.js";
@@ -8,7 +8,7 @@ import { toChunkRecord } from "./chunk-map.js";
 import type { Database } from "./orm.js";
 import { integer } from "./rows.js";
 
-export class HealthRows implements ChunkHealth, ScrubPlaces {
+export class HealthRows implements ChunkHealth, DamagedFiles, ScrubPlaces {
   constructor(private readonly database: Database) {}
 
   async damagedFiles(after: FileId | null, limit: number): Promise<readonly FileId[]> {
@@ -51,17 +51,22 @@ export class HealthRows implements ChunkHealth, ScrubPlaces {
     );
   }
 
-  async settle(fileId: FileId): Promise<FileStatus> {
-    const { rows } = await sql<{ status: FileStatus }>`
-      update files f set status = case
-          when coalesce(worst.bad, 0) = 0 then 'available'
-          when worst.bad <= f.parity_chunks then 'degraded'
-          else 'unavailable' end
-      from (select max(bad) as bad from (
-        select count(*) as bad from chunks where file_id = ${fileId} and state <> 0 group by stripe) as s) as worst
-      where f.id = ${fileId} and f.status <> 'gone'
-      returning f.status`.execute(this.database.em().getKysely());
-    return rows[0]?.status ?? "gone";
+  settle(fileId: FileId): Promise<FileStatus> {
+    return this.database.transaction(async em => {
+      const db = em.getKysely();
+      // The row first, then what is counted: damage that is told of meanwhile waits for this row, and wins.
+      await sql`select from files where id = ${fileId} for update`.execute(db);
+      const { rows } = await sql<{ status: FileStatus }>`
+        update files f set status = case
+            when coalesce(worst.bad, 0) = 0 then 'available'
+            when worst.bad <= f.parity_chunks then 'degraded'
+            else 'unavailable' end
+        from (select max(bad) as bad from (
+          select count(*) as bad from chunks where file_id = ${fileId} and state <> 0 group by stripe) as s) as worst
+        where f.id = ${fileId} and f.status <> 'gone'
+        returning f.status`.execute(db);
+      return rows[0]?.status ?? "gone";
+    });
   }
 
   async next(): Promise<ScrubPlace | null> {

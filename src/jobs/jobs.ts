@@ -27,7 +27,7 @@ const TASKS = ["sweep", "repair", "manifests", "audit", "drain", "scrub"] as con
 const CRON = TASKS.map(task => ({
   task,
   match: "* * * * *",
-  options: { backfillPeriod: 0, maxAttempts: 1 },
+  options: { backfillPeriod: 0, maxAttempts: 1, jobKey: task }, // one waits at most, however long others take
 }));
 /**
  * One at a time: when the database goes away, a runner with several workers ends only once all of them have, which can take

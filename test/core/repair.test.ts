@@ -135,6 +135,19 @@ describe("of six buckets", () => {
     await expectReadable(file);
   });
 
+  test("three that do not answer: who verifies is told that the file cannot be had, until they answer again", async () => {
+    const file = await store(4 * PLAIN_PER_CHUNK);
+    for (const index of [0, 1, 2]) vault.faulty[index]?.fail("any");
+    const { file: after, scrubbed } = await verify(file);
+    expect(scrubbed).toMatchObject({ repaired: 0 });
+    expect(scrubbed.lost).toBe(scrubbed.bad);
+    expect(after.status).toBe("unavailable");
+    for (const index of [0, 1, 2]) vault.faulty[index]?.heal();
+    await scrubOnce();
+    await expectWhole(file);
+    await expectReadable(file);
+  });
+
   test("one that does not answer costs a scrub nothing but its own chunks: they are not made again, it may come back", async () => {
     const file = await store(8 * PLAIN_PER_CHUNK);
     const before = await rowsOf(file);

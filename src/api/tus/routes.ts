@@ -156,8 +156,8 @@ async function contextOf(deps: ApiDeps, req: ExpressRequest, res: Response): Pro
 }
 
 /**
- * Fires at once for a client that is too slow. For one that is gone it waits: @tus/server then ends the body with what
- * had come, and all of that is to be kept.
+ * Fires at once for a client that is too slow. For one that is gone it waits: the body ends then with what had come, and
+ * all of that is to be kept.
  */
 function slowSignal(res: Response): AbortSignal {
   const slow = new AbortController();

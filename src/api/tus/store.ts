@@ -90,6 +90,8 @@ async function* bodyOf(req: IncomingMessage): AsyncGenerator<Uint8Array> {
     yield* req.iterator({ destroyOnReturn: false });
   } catch (error) {
     if (!req.destroyed) throw error;
+    const rest: Uint8Array | null = req.read(); // what had come and was not asked for yet
+    if (rest) yield rest;
   }
 }
 
