@@ -63,7 +63,7 @@ test.each(["ahead", "behind"] as const)(
 );
 
 describe.each(["ahead", "behind"] as const)("a file stored by the one that is %s", who => {
-  const LIFE_MS = 30_000;
+  const LIFE_MS = 20_000;
   let hash: string;
   let from: string;
   let overAt: number;

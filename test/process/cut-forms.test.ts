@@ -84,6 +84,9 @@ async function send(form: Form, cutAt: number, way: (typeof ways)[number]): Prom
   return client.received();
 }
 
+/** Of 50 ms each, in a row. */
+const QUIET_POLLS = 6;
+
 async function openUploads(): Promise<number> {
   const [row] = await query<{ count: number }>(
     at,
@@ -108,11 +111,11 @@ describe.each<[string, Form, readonly (keyof typeof cuts)[]]>([
     // The server itself drops the upload; nobody waits for it to expire.
     // For a while: what was cut very early may be begun only after the cut.
     let quiet = 0;
-    for (let i = 0; i < 400 && quiet < 20; i++) {
+    for (let i = 0; i < 400 && quiet < QUIET_POLLS; i++) {
       await sleep(50);
       quiet = (await openUploads()) === 0 ? quiet + 1 : 0;
     }
-    expect(quiet).toBe(20);
+    expect(quiet).toBe(QUIET_POLLS);
     expect(await allFiles(server.url)).toEqual([]);
   });
 
