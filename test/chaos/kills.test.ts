@@ -15,8 +15,8 @@ const SEED = Number(process.env["CHAOS_SEED"] ?? Math.floor(Math.random() * 2 **
 const CLIENTS = 2;
 const CHUNK_BYTES = 16 * 1024;
 const MAX_KILL_AFTER_MS = 400;
-/** Between two PATCHes, at most, while a server is starting: that wants the processor too. */
-const MAX_PAUSE_MS = 500;
+/** Before each request of a client, at most, while a server is starting: that wants the processor too. */
+const MAX_PAUSE_MS = 1500;
 
 const random = seeded(SEED);
 let at: Installation;
@@ -31,6 +31,7 @@ beforeAll(async () => {
 afterAll(() => at.remove());
 
 async function anyServer(): Promise<string> {
+  if (servers.includes(null)) await sleep(random() * MAX_PAUSE_MS);
   for (;;) {
     const up = servers.filter(server => server !== null);
     const server = up[Math.floor(random() * up.length)];
@@ -67,7 +68,6 @@ async function upload(seed: number): Promise<Map<string, Uint8Array>> {
       }
       const size = 1 + Math.floor(random() * 150_000);
       const part = plain.subarray(offset, offset + size);
-      if (servers.includes(null)) await sleep(random() * MAX_PAUSE_MS);
       const answer = await patch(await anyServer(), path, offset, part).catch(() => null);
       if (answer?.status === 204 && answer.offset !== null) acknowledged = answer.offset;
     }

@@ -25,10 +25,11 @@ export async function query<Row extends pg.QueryResultRow>(
   }
 }
 
-/** As time would: uploads expire, and objects that a sweep had claimed when it was killed are free again. */
+/** As time would: uploads expire, what was moved or claimed when somebody was killed is free again, and so is what a mover held. */
 export async function letTimePass(at: Installation): Promise<void> {
   await query(at, "update uploads set expires_at = now() - interval '1 second' where stage = 'receiving'");
   await query(at, "update dead_objects set claimed_until = '-infinity'");
+  await query(at, "update pending_objects set held_until = now() where held_until > now()");
 }
 
 /** One sweep that gives nobody time. */
