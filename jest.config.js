@@ -1,7 +1,7 @@
 /** Jest over native ES modules: @swc/jest strips types and lowers decorators, nothing else (TypeScript 7 has no JS API). */
 
 /** What has the machine to itself: several servers under load, or a measure of memory. */
-const ALONE = ["/test/chaos/", "/test/process/(admission|database-cut|killed|memory|recover|touched)\\."];
+const ALONE = ["/test/chaos/(kills|races)\\.", "/test/process/(admission|database-cut|killed|memory)\\."];
 
 const shared = {
   testEnvironment: "node",
