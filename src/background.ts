@@ -26,7 +26,7 @@ export async function startBackground(
 ): Promise<{ stop(): Promise<void> }> {
   let head: AuditHead | null = null;
   const work = {
-    sweep: (signal: AbortSignal) => sweep(sweepDeps(vault, config, log), signal),
+    sweep: (signal: AbortSignal) => sweep(vault.sweepable, signal),
     async audit() {
       head = await logAuditHead(vault.auditTrail, logOf(log), head);
     },
@@ -44,8 +44,4 @@ export async function startBackground(
     },
   };
   return startJobs(await database.pool(), work, logOf(log));
-}
-
-export function sweepDeps(vault: Vault, config: Config, log: Logger): Parameters<typeof sweep>[0] {
-  return { ...vault.sweepable, log: logOf(log), graceSeconds: config.SWEEP_GRACE_SECONDS };
 }

@@ -22,7 +22,7 @@ import { Passwords } from "./core/passwords.js";
 import { profileOf } from "./core/placement.js";
 import type { BucketDirectory, ChunkMap, Log, PasswordHasher } from "./core/ports.js";
 import type { ParityCoder, Sealer } from "./core/sealing.js";
-import type { sweep } from "./core/sweep.js";
+import type { SweepDeps } from "./core/sweep.js";
 import { Uploads } from "./core/uploads.js";
 import { Attempts, UNLIMITED } from "./database/attempts.js";
 import { AuditRows } from "./database/audit-log.js";
@@ -73,7 +73,7 @@ export interface Vault {
   readonly drainable: DrainDeps;
   readonly scrubbable: ScrubDeps;
   readonly verifier: Verifier;
-  readonly sweepable: Omit<Parameters<typeof sweep>[0], "log" | "graceSeconds">;
+  readonly sweepable: SweepDeps;
   close(): Promise<void>;
 }
 
@@ -230,7 +230,14 @@ export async function openVault(
     },
     scrubbable,
     verifier: new Verifier({ files, audit, scrubbing: scrubbable }),
-    sweepable: { buckets, dead: new DeadRows(database), uploads: uploadRows, files: fileRows },
+    sweepable: {
+      buckets,
+      dead: new DeadRows(database),
+      uploads: uploadRows,
+      files: fileRows,
+      log,
+      graceSeconds: config.SWEEP_GRACE_SECONDS,
+    },
     async close() {
       await concatenations.close();
       await Promise.all([sealer.close(), hasher.close()]);

@@ -9,7 +9,7 @@ import type { ManifestObject, ManifestState, ManifestStore, NewManifest } from "
 import type { ManifestSource, WriterDeps } from "./manifest-writer.js";
 import { writeManifest } from "./manifest-writer.js";
 import type { FileTerms, Upload } from "./model.js";
-import { hasDigest, readObject } from "./relocate.js";
+import { hasDigest, readObject } from "./whole-object.js";
 import type { Finish, Log } from "./ports.js";
 
 const BATCH = 100;

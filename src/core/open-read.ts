@@ -7,7 +7,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { FormatError } from "../format/errors.js";
 import type { SegmentRead } from "../format/layout.js";
-import { shardBytes } from "../format/parity/code.js";
+import { dataChunkCount, shardBytes } from "../format/parity/code.js";
 import type { StripeRead } from "../format/parity/rebuild.js";
 import type { Body } from "./body.js";
 import type { Budget } from "./budget.js";
@@ -112,7 +112,7 @@ async function openRebuilt(
   const stripe = Math.floor(read.chunkIndex / dataChunks);
   const missing = read.chunkIndex % dataChunks;
   const bytes = shardBytes(body.layout, body.plainBytes, body.parity, stripe);
-  const needed = bytes.slice(0, dataChunks).filter(stored => stored > 0).length;
+  const needed = dataChunkCount(body.parity, bytes);
   const others = [...(await rows.stripe(stripe)).values()].filter(({ shard }) => shard !== missing);
   const { suspects } = deps.buckets;
   others.sort((a, b) => Number(suspects.has(a.bucketId)) - Number(suspects.has(b.bucketId)));

@@ -4,16 +4,15 @@
  *
  *     reserve ── put ── swap: row names the new one, the old one is dead ── … the sweep deletes the old one
  */
-import { webcrypto } from "node:crypto";
 import type { Budget } from "./budget.js";
 import type { BucketSet } from "./bucket-set.js";
-import { BucketError, VaultError } from "./errors.js";
 import type { BucketId, ObjectRef } from "./model.js";
 import type { Move, Moves, PlacedChunk, PlacedTail } from "./moves.js";
 import type { Random } from "./placement.js";
 import { placeElsewhere } from "./placement.js";
 import type { ChunkMap, DamageReports } from "./ports.js";
 import { newObjectKey } from "./scatter.js";
+import { hasDigest, readObject } from "./whole-object.js";
 
 /** How long a new object is held for its move, by the database's clock. */
 const HOLD_SECONDS = 900;
@@ -151,25 +150,4 @@ async function bucketsOfStripe(deps: RelocateDeps, chunk: PlacedChunk): Promise<
   const rows = await deps.chunkMap.chunks(chunk.fileId, chunk.stripe, chunk.stripe);
   if (!rows.some(row => row.objectKey === chunk.objectKey)) return null;
   return new Set(rows.map(row => row.bucketId));
-}
-
-/** The object, or null where there is none. */
-export async function readObject(
-  { buckets }: Pick<RelocateDeps, "buckets">,
-  { bucketId, objectKey }: ObjectRef,
-  signal: AbortSignal,
-): Promise<Uint8Array | null | "unreadable"> {
-  try {
-    return await buckets.port(bucketId).get(objectKey, undefined, signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    if (!(error instanceof BucketError || error instanceof VaultError)) throw error;
-    return "unreadable";
-  }
-}
-
-/** In the thread pool: hashing 64 MiB here would keep every client waiting for 40 ms. */
-export async function hasDigest(bytes: Uint8Array, digest: Uint8Array): Promise<boolean> {
-  const actual = await webcrypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
-  return Buffer.compare(Buffer.from(actual), digest) === 0;
 }

@@ -7,7 +7,7 @@ import { decodeCore } from "../format/core.js";
 import { FormatError } from "../format/errors.js";
 import type { FileId } from "../format/id.js";
 import { newFileId } from "../format/id.js";
-import { shardBytes } from "../format/parity/code.js";
+import { dataChunkCount, shardBytes } from "../format/parity/code.js";
 import type { Auditor } from "./auditor.js";
 import { eventOf } from "./auditor.js";
 import type { Budget } from "./budget.js";
@@ -18,9 +18,9 @@ import { choose, mostPerBucket } from "./placement.js";
 import type { FileStore, Log } from "./ports.js";
 import { quorum } from "./quorum.js";
 import type { Outcome, RelocateDeps } from "./relocate.js";
-import { hasDigest, rehouseChunk } from "./relocate.js";
+import { rehouseChunk } from "./relocate.js";
 import type { ParityCoder } from "./sealing.js";
-import { readWhole } from "./whole-object.js";
+import { hasDigest, readWhole } from "./whole-object.js";
 
 /** Rows of damaged chunks that are read at once. */
 const PAGE = 256;
@@ -137,7 +137,7 @@ export async function repairChunk(
 ): Promise<Repair> {
   const core = decodeCore(file.core);
   const bytes = shardBytes(core, core.plainBytes, file.parity, row.stripe);
-  const needed = bytes.slice(0, file.parity.dataChunks).filter(stored => stored > 0).length;
+  const needed = dataChunkCount(file.parity, bytes);
   // For as long as it takes to store it; the others of the stripe are in memory only while it is rebuilt.
   using _held = await deps.budget.acquire(row.storedBytes, signal);
   let rebuilt: Uint8Array | null = null;

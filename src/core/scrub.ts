@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { decodeCore } from "../format/core.js";
-import type { ChunkHealth, DamagedFiles, ScrubPlaces } from "./health-ports.js";
+import type { DamagedFiles, ScrubPlaces } from "./health-ports.js";
 import type { Manifests } from "./manifests.js";
 import type { BucketId, StoredFile } from "./model.js";
 import type { PlacedChunk } from "./moves.js";
@@ -20,7 +20,6 @@ const PAGE_BYTES = 32 * 1024 * 1024;
 const MAX_STRIPES_PER_PAGE = 256;
 
 export interface ScrubDeps extends RepairDeps {
-  readonly health: ChunkHealth;
   readonly places: ScrubPlaces;
   readonly damagedFiles: DamagedFiles;
   readonly manifests: Pick<Manifests, "scrub">;

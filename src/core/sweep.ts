@@ -12,7 +12,7 @@ const BATCH = 500;
 /** Objects deleted at once. */
 const PARALLEL_DELETES = 16;
 
-interface SweepDeps {
+export interface SweepDeps {
   readonly buckets: BucketSet;
   readonly dead: DeadObjects;
   readonly uploads: UploadStore;

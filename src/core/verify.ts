@@ -38,8 +38,8 @@ export class Verifier {
     { signal, onProgress }: VerifyOptions,
   ): Promise<{ file: StoredFile; scrubbed: Scrubbed }> {
     const { files, audit, scrubbing } = this.deps;
-    const { id } = await files.require(hash);
-    return audit.attempt({ action: "FILE_VERIFIED", caller, fileId: id }, async verified => {
+    const file = await files.require(hash);
+    return audit.attempt({ action: "FILE_VERIFIED", caller, fileId: file.id }, async verified => {
       const scrubbed = nothingScrubbed();
       const how = {
         signal,
@@ -48,7 +48,6 @@ export class Verifier {
         until: Number.POSITIVE_INFINITY,
         ...(onProgress && { onProgress }),
       };
-      const file = await files.require(hash);
       await this.#checkMap(file);
       await scrubFile(scrubbing, file, 0, how, scrubbed);
       await audit.record(verified);

@@ -61,3 +61,8 @@ export function shardBytes(l: Layout, plainBytes: number, profile: ParityProfile
     return chunkIndex < count ? storedBytesOfChunk(l, plainBytes, chunkIndex) : 0;
   });
 }
+
+/** How many data chunks a stripe of these sizes has: so many of its chunks give back any other. */
+export function dataChunkCount({ dataChunks }: ParityProfile, stripeBytes: readonly number[]): number {
+  return stripeBytes.slice(0, dataChunks).filter(stored => stored > 0).length;
+}
