@@ -95,6 +95,8 @@ export interface AuditPage {
 export interface AuditTrail {
   /** Newest first, those before entry `before` where it is given. */
   page(limit: number, before: number | null, filter: AuditFilter): Promise<AuditPage>;
+  /** {@link page} of each of several files, in their order. */
+  pagesOf(fileIds: readonly FileId[], limit: number, before: number | null): Promise<readonly AuditPage[]>;
   find(seq: number): Promise<AuditEntry | null>;
   /** Oldest first, those after entry `after`. */
   entries(after: number, limit: number): Promise<readonly AuditEntry[]>;

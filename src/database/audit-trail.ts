@@ -2,6 +2,7 @@
 import type { RawBuilder } from "kysely";
 import { sql } from "kysely";
 import type { AuditEntry, AuditFilter, AuditHead, AuditPage, AuditTrail } from "../core/audit.js";
+import type { FileId } from "../format/id.js";
 import type { AuditRows } from "./audit-log.js";
 import type { EntryRow } from "./audit-rows.js";
 import { toAuditEntry } from "./audit-rows.js";
@@ -19,10 +20,23 @@ export class AuditTrailRows implements AuditTrail {
   async page(limit: number, before: number | null, filter: AuditFilter): Promise<AuditPage> {
     await this.log.chain();
     const conditions = [sql`seq < ${before ?? NEWEST}`, ...conditionsOf(filter)];
-    // One more than asked for tells whether the list goes on.
     const rows = await this.#read(sql`
       select * from audit_events where ${sql.join(conditions, sql` and `)} order by seq desc limit ${limit + 1}`);
-    return { entries: rows.slice(0, limit), hasNext: rows.length > limit };
+    return toPage(rows, limit);
+  }
+
+  /** Lateral, so that each file's part reads its index from the end and stops at its limit. */
+  async pagesOf(fileIds: readonly FileId[], limit: number, before: number | null): Promise<AuditPage[]> {
+    await this.log.chain();
+    const rows = await this.#read(sql`
+      select e.* from unnest(${[...fileIds]}::uuid[]) as f (id)
+      cross join lateral (
+        select * from audit_events where file_id = f.id and seq < ${before ?? NEWEST}
+        order by seq desc limit ${limit + 1}
+      ) as e
+      order by e.seq desc`);
+    const found = Map.groupBy(rows, ({ fileId }) => fileId);
+    return fileIds.map(fileId => toPage(found.get(fileId) ?? [], limit));
   }
 
   async find(seq: number): Promise<AuditEntry | null> {
@@ -42,6 +56,11 @@ export class AuditTrailRows implements AuditTrail {
     const { rows } = await query.execute(this.database.em().getKysely());
     return (rows as EntryRow[]).map(toAuditEntry);
   }
+}
+
+/** One row more than asked for tells that the list goes on. */
+function toPage(rows: readonly AuditEntry[], limit: number): AuditPage {
+  return { entries: rows.slice(0, limit), hasNext: rows.length > limit };
 }
 
 function conditionsOf({ action, outcome, fileId, fileHash, bucketId, since, until }: AuditFilter) {

@@ -132,6 +132,22 @@ describe("a page", () => {
     expect(await trail.page(5, 1, {})).toEqual({ entries: [], hasNext: false });
   });
 
+  test("of several files is each one's own, from one and the same number on", async () => {
+    const { log, trail } = open();
+    const [many, few, none] = [newFileId(), newFileId(), newFileId()];
+    for (const fileId of [many, few, many, many]) await log.record(event({ fileId }));
+    const pages = await trail.pagesOf([few, none, many], 2, null);
+    for (const [i, fileId] of [few, none, many].entries()) {
+      expect(pages[i]).toEqual(await trail.page(2, null, { fileId }));
+    }
+    expect(pages.map(({ hasNext }) => hasNext)).toEqual([false, false, true]);
+    const last = some(pages[2]?.entries[1]).seq;
+    expect(await trail.pagesOf([many, few], 2, last)).toEqual([
+      await trail.page(2, last, { fileId: many }),
+      await trail.page(2, last, { fileId: few }),
+    ]);
+  });
+
   test("has only what the filter asks for", async () => {
     const { log, trail } = open();
     const file = await newFile(s);

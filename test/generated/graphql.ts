@@ -314,7 +314,7 @@ export type FilesInSumQueryVariables = Exact<{
 }>;
 
 
-export type FilesInSumQuery = { files: { totalCount: number, nodes: Array<{ chunkCount: number | null, id: string, hash: string, status: FileStatus, size: number, createdAt: string, expiresAt: string | null, remainingDownloads: number | null, placement: Array<{ chunkCount: number, storedSize: number, bucket: { id: string, name: string, usedSize: number } }> | null, chunks: { totalCount: number, nodes: Array<{ id: string, index: number | null, bucket: { id: string } }> } | null }> } };
+export type FilesInSumQuery = { files: { totalCount: number, nodes: Array<{ chunkCount: number | null, id: string, hash: string, status: FileStatus, size: number, createdAt: string, expiresAt: string | null, remainingDownloads: number | null, placement: Array<{ chunkCount: number, storedSize: number, bucket: { id: string, name: string, usedSize: number } }> | null, chunks: { totalCount: number, nodes: Array<{ id: string, index: number | null, bucket: { id: string } }> } | null, auditEvents: { nodes: Array<{ action: AuditAction }> } | null }> } };
 
 export type StorageStatsQueryVariables = Exact<{ [key: string]: never; }>;
 
@@ -810,6 +810,11 @@ export const FilesInSumDocument = new TypedDocumentString(`
           }
         }
         totalCount
+      }
+      auditEvents(first: 5) {
+        nodes {
+          action
+        }
       }
     }
     totalCount

@@ -1,6 +1,6 @@
 /** The audit log, for administrators: of everything, and of one file. */
 import { Args, Authorized, Ctx, FieldResolver, Query, Resolver, Root } from "type-graphql";
-import type { AuditEntry, AuditFilter } from "../../core/audit.js";
+import type { AuditEntry, AuditPage } from "../../core/audit.js";
 import { requireAdmin } from "../caller.js";
 import type { ApiDeps } from "../deps.js";
 import { badRequest } from "../errors.js";
@@ -33,7 +33,11 @@ export class AuditResolver {
   ): Promise<AuditEventConnection> {
     requireAdmin(caller);
     const bucketId = filter?.bucketId == null ? null : requireBucketId(filter.bucketId);
-    return eventsOf(this.deps, page, AUDIT_PER_PAGE, given({ ...filter, bucketId }));
+    const { limit, before } = eventsAsked(page, AUDIT_PER_PAGE);
+    return connectionOf(
+      await this.deps.auditTrail.page(limit, before, given({ ...filter, bucketId })),
+      before,
+    );
   }
 
   @FieldResolver(() => BucketType, { nullable: true })
@@ -47,33 +51,32 @@ export class AuditResolver {
 
 @Resolver(() => FileType)
 export class FileAuditResolver {
-  constructor(private readonly deps: Deps) {}
-
   @Authorized("admin")
   @FieldResolver(() => AuditEventConnection, {
     nullable: true,
     description: "What happened to this file, and to its upload. Admin.",
   })
-  auditEvents(
+  async auditEvents(
     @Root() { source }: FileType,
     @Args(() => FileAuditEventsArgs) page: FileAuditEventsArgs,
+    @Ctx() { loaders }: Context,
   ): Promise<AuditEventConnection> {
-    return eventsOf(this.deps, page, AUDIT_OF_FILE_PER_PAGE, { fileId: source.id });
+    const { limit, before } = eventsAsked(page, AUDIT_OF_FILE_PER_PAGE);
+    return connectionOf(await loaders.auditEvents(source, limit, before), before);
   }
 }
 
-async function eventsOf(
-  { auditTrail }: Deps,
-  page: PageArgs,
-  defaultLimit: number,
-  filter: AuditFilter,
-): Promise<AuditEventConnection> {
+/** `before`: the entry that the page goes on from, which is older; null for the newest. */
+function eventsAsked(page: PageArgs, defaultLimit: number): { limit: number; before: number | null } {
   const { limit, after } = pageOf(page, defaultLimit);
-  const { entries, hasNext } = await auditTrail.page(limit, after === null ? null : seqOf(after), filter);
+  return { limit, before: after === null ? null : seqOf(after) };
+}
+
+function connectionOf({ entries, hasNext }: AuditPage, before: number | null): AuditEventConnection {
   const edges = entries.map(entry => ({ cursor: cursorOf(entry), node: auditEventView(entry) }));
   const pageInfo = {
     hasNextPage: hasNext,
-    hasPreviousPage: after !== null,
+    hasPreviousPage: before !== null,
     startCursor: edges.at(0)?.cursor ?? null,
     endCursor: edges.at(-1)?.cursor ?? null,
   };

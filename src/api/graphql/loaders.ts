@@ -3,6 +3,7 @@
  * statements as a page of one. One instance a request.
  */
 import DataLoader from "dataloader";
+import type { AuditPage } from "../../core/audit.js";
 import type {
   BucketShare,
   BucketUsage,
@@ -19,7 +20,7 @@ import { badRequest } from "../errors.js";
 
 type LoaderDeps = Pick<
   ApiDeps,
-  "lookup" | "catalogue" | "chunkCatalogue" | "linkCatalogue" | "bucketDirectory"
+  "lookup" | "catalogue" | "chunkCatalogue" | "linkCatalogue" | "bucketDirectory" | "auditTrail"
 >;
 
 /**
@@ -43,6 +44,7 @@ export class Loaders {
   #buckets: Promise<ReadonlyMap<BucketId, BucketRecord>> | undefined;
   readonly #linkPages = new Map<string, DataLoader<FileId, Page<Grant>>>();
   readonly #chunkPages = new Map<string, DataLoader<MappedFile, Page<ChunkView>>>();
+  readonly #auditPages = new Map<string, DataLoader<FileId, AuditPage>>();
 
   readonly #shares: Record<"inSum" | "withRanges", DataLoader<MappedFileSize, readonly BucketShare[]>>;
   #usage: Promise<readonly BucketUsage[]> | undefined;
@@ -73,24 +75,21 @@ export class Loaders {
     return bucket;
   }
 
-  /** Files that are asked for the same page of their chunk maps are read together. */
   chunks(file: MappedFile, page: PageRequest, filter: ChunkListFilter): Promise<Page<ChunkView>> {
-    const question = JSON.stringify([page, filter]);
-    const loader =
-      this.#chunkPages.get(question) ??
-      new DataLoader(files => this.deps.chunkCatalogue.pages(files, page, filter), BATCHED);
-    this.#chunkPages.set(question, loader);
-    return loader.load(file);
+    return together(this.#chunkPages, [page, filter], files =>
+      this.deps.chunkCatalogue.pages(files, page, filter),
+    ).load(file);
   }
 
-  /** Files that are asked for the same page of their links are read together. */
-  links(file: StoredFile, page: PageRequest): Promise<Page<Grant>> {
-    const question = JSON.stringify(page);
-    const loader =
-      this.#linkPages.get(question) ??
-      new DataLoader(fileIds => this.deps.linkCatalogue.pages(fileIds, page), BATCHED);
-    this.#linkPages.set(question, loader);
-    return loader.load(file.id);
+  links({ id }: StoredFile, page: PageRequest): Promise<Page<Grant>> {
+    return together(this.#linkPages, page, fileIds => this.deps.linkCatalogue.pages(fileIds, page)).load(id);
+  }
+
+  /** Newest first, those before entry `before` where it is given. */
+  auditEvents({ id }: StoredFile, limit: number, before: number | null): Promise<AuditPage> {
+    return together(this.#auditPages, [limit, before], fileIds =>
+      this.deps.auditTrail.pagesOf(fileIds, limit, before),
+    ).load(id);
   }
 
   /** How a file lies in its buckets; without `ranges` these are one that spans them all, and cost nothing. */
@@ -123,4 +122,16 @@ export class Loaders {
 /** Data and parity. */
 function allChunks(chunkCount: number, { dataChunks, parityChunks }: ParityProfile): number {
   return chunkCount + Math.ceil(chunkCount / dataChunks) * parityChunks;
+}
+
+/** The loader of those that are asked the same `question`, such as for the same page of their chunk maps. */
+function together<Key, Answer>(
+  loaders: Map<string, DataLoader<Key, Answer>>,
+  question: unknown,
+  read: (keys: readonly Key[]) => Promise<readonly Answer[]>,
+): DataLoader<Key, Answer> {
+  const text = JSON.stringify(question);
+  const loader = loaders.get(text) ?? new DataLoader(read, BATCHED);
+  loaders.set(text, loader);
+  return loader;
 }
