@@ -29,9 +29,9 @@ const shared = {
 
 export default {
   testTimeout: 120_000,
-  // Two files at a time, since much of the time is spent waiting. In processes that are replaced when they have grown, since
+  // More files at a time than a small machine has processors, since much of the time is spent waiting. In processes that are replaced when they have grown, since
   // what modules hold is never given back.
-  maxWorkers: 2,
+  maxWorkers: 3,
   workerIdleMemoryLimit: "1GB",
   projects: [
     {

@@ -89,7 +89,9 @@ function run(args) {
   // UV_THREADPOOL_SIZE: files, DNS and Argon2 share one pool; with its default of 4, password checks would stall every read.
   // MALLOC_ARENA_MAX and the semi-space: a server that streams needs little memory; these keep what it frees from lying
   // idle (measured with 8 uploads at once: 300 MB in place of 350). The Dockerfile sets the same.
+  // NODE_COMPILE_CACHE: what V8 has compiled once it need not compile at the next start, which is a quarter of one.
   const env = {
+    NODE_COMPILE_CACHE: join(root, "node_modules", ".cache", "node"),
     UV_THREADPOOL_SIZE: "16",
     MALLOC_ARENA_MAX: "2",
     NODE_OPTIONS: "--max-semi-space-size=4",

@@ -30,7 +30,7 @@ export async function patch(
   const response = await fetch(url + path, {
     method: "PATCH",
     headers: { ...TUS, "Upload-Offset": String(offset), "Content-Type": "application/offset+octet-stream" },
-    body: new Blob([new Uint8Array(body)]),
+    body: new Uint8Array(body),
   });
   const text = await response.text();
   const now = response.headers.get("Upload-Offset");

@@ -14,7 +14,8 @@ const KILLS = Number(process.env["CHAOS_KILLS"] ?? 100);
 const SEED = Number(process.env["CHAOS_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 const CLIENTS = 2;
 const CHUNK_BYTES = 16 * 1024;
-const MAX_KILL_AFTER_MS = 400;
+/** How long a replica lives once it is ready, at most. */
+const MAX_LIFE_MS = 800;
 /** Before each request of a client, at most, while a server is starting: that wants the processor too. */
 const MAX_PAUSE_MS = 1500;
 
@@ -75,19 +76,23 @@ async function upload(seed: number): Promise<Map<string, Uint8Array>> {
   return finished;
 }
 
+/** Kills each replica without regard to the others, so that now one, now the other, now both are away. */
 async function killAndRestart(): Promise<void> {
-  for (let kill = 0; kill < KILLS; kill++) {
-    await sleep(random() * MAX_KILL_AFTER_MS);
-    const victim = kill % 2;
-    const server = servers[victim];
-    servers[victim] = null;
-    await server?.kill("SIGKILL");
-    servers[victim] = await at.start();
-  }
+  let kills = 0;
+  const haunt = async (victim: number) => {
+    while (kills++ < KILLS) {
+      await sleep(random() * MAX_LIFE_MS);
+      const server = servers[victim];
+      servers[victim] = null;
+      await server?.kill("SIGKILL");
+      servers[victim] = await at.start();
+    }
+  };
+  await Promise.all(servers.map((_, i) => haunt(i)));
   isOver = true;
 }
 
-test(`${KILLS} kills of one of two replicas lose no acknowledged byte and leave nothing behind (seed ${SEED})`, async () => {
+test(`${KILLS} kills of two replicas lose no acknowledged byte and leave nothing behind (seed ${SEED})`, async () => {
   const keeper = new Keeper(at, insist, random);
   const [, , ...all] = await Promise.all([
     killAndRestart(),

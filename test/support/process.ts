@@ -125,10 +125,11 @@ export function environmentOf(
   { dataDir, database }: Installation,
   env: Readonly<Record<string, string>>,
 ): Record<string, string> {
-  const { PATH = "", HOME = "" } = process.env;
+  const { PATH = "", HOME = "", NODE_COMPILE_CACHE = "" } = process.env;
   return {
     PATH,
     HOME,
+    NODE_COMPILE_CACHE,
     PORT: "0",
     DATA_DIR: dataDir,
     DATABASE_URL: database.url,
