@@ -19,6 +19,9 @@ export function machineFacts(folder) {
   };
 }
 
+/** 4+2 chunks of parity, the database's log, and some room. */
+const WRITTEN_PER_BYTE = 1.8;
+
 /**
  * Before a measure that writes or reads `bytes`: waits until the disk has what others wrote, so that no measure pays for the
  * one before it, and touches as much page cache as it will need. In a virtual machine memory that was never touched, or
@@ -31,7 +34,7 @@ export function settle(folder, bytes) {
     "if=/dev/zero",
     `of=${touched}`,
     "bs=1M",
-    `count=${Math.ceil((1.2 * bytes) / 2 ** 20)}`,
+    `count=${Math.ceil((WRITTEN_PER_BYTE * bytes) / 2 ** 20)}`,
     "status=none",
   ]);
   rmSync(touched);

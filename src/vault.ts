@@ -19,6 +19,7 @@ import { Files } from "./core/files.js";
 import { Links } from "./core/links.js";
 import { Manifests } from "./core/manifests.js";
 import { Passwords } from "./core/passwords.js";
+import type { Random } from "./core/placement.js";
 import { profileOf } from "./core/placement.js";
 import type { BucketDirectory, ChunkMap, Log, PasswordHasher } from "./core/ports.js";
 import type { ParityCoder, Sealer } from "./core/sealing.js";
@@ -84,12 +85,15 @@ export interface VaultOptions {
   readonly makeHasher: (threads: number) => PasswordHasher & { close(): Promise<void> };
   /** How long a holder of memory may wait for its client while others wait for memory, in milliseconds. */
   readonly idleGraceMs: number;
+  /** What placement draws from. */
+  readonly random: Random;
 }
 
 const PRODUCTION: VaultOptions = {
   makeSealer: threads => new SealerPool(threads),
   makeHasher: threads => new HasherPool(threads),
   idleGraceMs: 10_000,
+  random: () => randomInt(RANDOM_STEPS) / RANDOM_STEPS,
 };
 
 export async function openVault(
@@ -99,7 +103,7 @@ export async function openVault(
   log: Log,
   options: Partial<VaultOptions> = {},
 ): Promise<Vault> {
-  const { makeSealer, makeHasher, idleGraceMs } = { ...PRODUCTION, ...options };
+  const { makeSealer, makeHasher, idleGraceMs, random } = { ...PRODUCTION, ...options };
   const bucketDirectory = new BucketRows(database);
   const chunkMap = new ChunkRows(database);
   const uploadRows = new UploadRows(database);
@@ -164,7 +168,6 @@ export async function openVault(
   });
   const uses = new UseRows(database);
   const downloads = new Downloads({ ...gathering, links, files: fileRows, uses, audit });
-  const random = () => randomInt(RANDOM_STEPS) / RANDOM_STEPS;
   const moves = new MoveRows(database);
   const manifests = new Manifests({
     buckets,

@@ -7,6 +7,7 @@
  *     faulty.flip({ byteIndex: 7 });                    // every get has a bit wrong
  *     const release = faulty.stall("any");              // nothing answers until release() or the signal
  *     faulty.heal();
+ *     faulty.each = work => work();                     // around every call, until it is set anew
  */
 import type { BucketFailure } from "../../src/core/errors.js";
 import { BucketError } from "../../src/core/errors.js";
@@ -36,6 +37,7 @@ export class FaultyBucket implements Bucket {
   readonly name: string;
   /** Calls so far, faulty ones included. */
   readonly calls: Record<Operation, number> = { put: 0, get: 0, delete: 0, list: 0 };
+  each: <T>(work: () => Promise<T>) => Promise<T> = work => work();
   #faults: Fault[] = [];
   #releases: (() => void)[] = [];
 
@@ -72,19 +74,19 @@ export class FaultyBucket implements Bucket {
   }
 
   put(key: ObjectKey, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
-    return this.#meet("put", signal, () => this.inner.put(key, bytes, signal));
+    return this.each(() => this.#meet("put", signal, () => this.inner.put(key, bytes, signal)));
   }
 
   get(key: ObjectKey, range?: ByteRange, signal?: AbortSignal): Promise<Uint8Array | null> {
-    return this.#meet("get", signal, () => this.inner.get(key, range, signal));
+    return this.each(() => this.#meet("get", signal, () => this.inner.get(key, range, signal)));
   }
 
   delete(key: ObjectKey, signal?: AbortSignal): Promise<void> {
-    return this.#meet("delete", signal, () => this.inner.delete(key, signal));
+    return this.each(() => this.#meet("delete", signal, () => this.inner.delete(key, signal)));
   }
 
   list(after: ObjectKey | null, signal?: AbortSignal): Promise<readonly ObjectKey[]> {
-    return this.#meet("list", signal, () => this.inner.list(after, signal));
+    return this.each(() => this.#meet("list", signal, () => this.inner.list(after, signal)));
   }
 
   #plan(

@@ -47,6 +47,8 @@ export async function openVault({
   mapKey = undefined as Buffer | undefined,
   pepper = undefined as Buffer | undefined,
   argonMemoryKiB = 8192,
+  /** What placement draws from; unset: what production does. */
+  random = undefined as (() => number) | undefined,
   /** "none": as many objects as chunks, which is easier to count; "default": what production has. */
   parity = "none" as "none" | "default",
 } = {}) {
@@ -71,6 +73,7 @@ export async function openVault({
     makeSealer: () => sealer,
     makeHasher: () => new InlineHasher(),
     idleGraceMs,
+    ...(random && { random }),
   });
   const caller: Caller = {
     address: "192.0.2.1",
