@@ -1,7 +1,7 @@
 /** What the command line does with the audit log: check it, and write it out. Page by page, whatever its length. */
 import type { Writable } from "node:stream";
 import { once } from "node:events";
-import { withStores } from "./compose.js";
+import { withStores } from "./stores.js";
 import { logOf } from "./log.js";
 import type { Config } from "./config.js";
 import type { AuditEntry, AuditHead, AuditTrail } from "./core/audit.js";

@@ -1,7 +1,7 @@
 /** Commands that do once, now, what a replica does by itself in the background. */
 import type { Progress } from "./cli/progress.js";
 import { progressBar } from "./cli/progress.js";
-import { withVault } from "./compose.js";
+import { withVault } from "./stores.js";
 import type { Config } from "./config.js";
 import { decodeCore } from "./format/core.js";
 import { MapShape } from "./format/manifest-map.js";

@@ -1,19 +1,18 @@
 #!/usr/bin/env node
-/** The process: configuration, the command asked for, signals. */
+/**
+ * The process: configuration, the command asked for, signals. A command loads what it needs when it is asked for: all there
+ * is takes two seconds.
+ */
 import { readFileSync } from "node:fs";
-import { emitSchema } from "./api/graphql/schema.js";
-import { exportAuditLog, verdictText, verifyAuditLog } from "./audit-commands.js";
 import { NoPasswordError, PASSWORD_VARIABLE } from "./cli/password.js";
 import { program } from "./cli/program.js";
 import type { Service } from "./compose.js";
-import { drainBucket, repairAll, scrubAll, sweepOnce, verifyFile } from "./by-hand.js";
-import { compose, migrate, NotMigratedError } from "./compose.js";
 import type { Config } from "./config.js";
 import { ConfigError, readConfig } from "./config.js";
 import { BucketSpecError } from "./buckets/spec.js";
 import { VaultError } from "./core/errors.js";
 import { EmbeddedError } from "./database/embedded-error.js";
-import { recoverAll, recoverOne } from "./recover.js";
+import { NotMigratedError } from "./database/not-migrated-error.js";
 import { welcome } from "./welcome.js";
 
 /** Exit status for a command or an environment that cannot be understood (as grep, curl and others use it). */
@@ -25,25 +24,27 @@ try {
   await program(
     {
       serve: () => serve(config()),
-      migrate: () => migrate(config()),
-      drain: async bucket => {
-        const emptied = await drainBucket(config(), bucket);
+      migrate: async () => (await import("./stores.js")).migrate(config()),
+      async drain(bucket) {
+        const emptied = await (await byHand()).drainBucket(config(), bucket);
         console.log(JSON.stringify(emptied));
         if (!emptied.isEmpty) process.exitCode = 1;
       },
-      sweep: async () => console.log(JSON.stringify(await sweepOnce(config()))),
+      sweep: async () => console.log(JSON.stringify(await (await byHand()).sweepOnce(config()))),
       async auditVerify(heads) {
+        const { verdictText, verifyAuditLog } = await auditCommands();
         const verdict = await verifyAuditLog(config(), heads);
         console.log(verdictText(verdict));
         if (!verdict.isWhole) process.exitCode = 1;
       },
-      auditExport: heads => exportAuditLog(config(), heads, process.stdout),
-      scrub: async () => reportRepairs(await scrubAll(config())),
-      repair: async () => reportRepairs(await repairAll(config())),
-      verify: async hash => reportRepairs(await verifyFile(config(), hash)),
-      schema: emitSchema,
-      recoverFile: (request, write) => recoverOne(config(), request, write),
-      recoverAll: request => recoverAll(config(), request),
+      auditExport: async heads => (await auditCommands()).exportAuditLog(config(), heads, process.stdout),
+      scrub: async () => reportRepairs(await (await byHand()).scrubAll(config())),
+      repair: async () => reportRepairs(await (await byHand()).repairAll(config())),
+      verify: async hash => reportRepairs(await (await byHand()).verifyFile(config(), hash)),
+      schema: async path => (await import("./api/graphql/schema.js")).emitSchema(path),
+      recoverFile: async (request, write) =>
+        (await import("./recover.js")).recoverOne(config(), request, write),
+      recoverAll: async request => (await import("./recover.js")).recoverAll(config(), request),
       password: process.env[PASSWORD_VARIABLE],
     },
     version,
@@ -81,7 +82,16 @@ function config(): Config {
   return readConfig(process.env);
 }
 
+function byHand() {
+  return import("./by-hand.js");
+}
+
+function auditCommands() {
+  return import("./audit-commands.js");
+}
+
 async function serve(settings: Config): Promise<void> {
+  const { compose } = await import("./compose.js");
   const service = await compose(settings, version);
   const url = await service.listen();
   if (service.welcome) process.stdout.write(welcome(url, service.welcome));

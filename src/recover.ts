@@ -4,7 +4,7 @@ import { pino } from "pino";
 import { Registry } from "prom-client";
 import { openBuckets } from "./buckets/open.js";
 import { parseBucketUrls } from "./buckets/spec.js";
-import { Closers, defaultBuckets, openStores } from "./compose.js";
+import { Closers, defaultBuckets, openStores } from "./stores.js";
 import type { Config } from "./config.js";
 import { Budget } from "./core/budget.js";
 import { VaultError } from "./core/errors.js";

@@ -17,8 +17,9 @@ const MAP_KEY = randomBytes(32).toString("base64");
 
 /** The command with its arguments, in an environment of nothing but `env`. */
 async function scattervault(args: readonly string[], env: Record<string, string>, input = "") {
-  const { PATH = "", HOME = "" } = process.env;
-  const child = spawn(process.execPath, [MAIN, ...args], { env: { PATH, HOME, ...env } });
+  const { PATH = "", HOME = "", NODE_COMPILE_CACHE = "" } = process.env;
+  const all = { PATH, HOME, NODE_COMPILE_CACHE, ...env };
+  const child = spawn(process.execPath, [MAIN, ...args], { env: all });
   child.stdin.end(input);
   const ended = new Promise<number | null>(resolve => child.once("close", resolve));
   const [out, complaints] = await Promise.all([text(child.stdout), text(child.stderr)]);
