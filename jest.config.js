@@ -29,10 +29,11 @@ const shared = {
 
 export default {
   testTimeout: 120_000,
-  // More files at a time than a small machine has processors, since much of the time is spent waiting. In processes that are replaced when they have grown, since
-  // what modules hold is never given back.
+  // More files at a time than a small machine has processors, since much of the time is spent waiting. In processes that are
+  // replaced when they have grown, since what modules hold is never given back.
   maxWorkers: 3,
   workerIdleMemoryLimit: "1GB",
+  testSequencer: "<rootDir>/test/support/sequencer.cjs",
   projects: [
     {
       ...shared,

@@ -75,7 +75,7 @@ export function verifyFile(config: Config, hash: string): Promise<Scrubbed & { s
 /** A signal to the process ends it; another run goes on. */
 const UNENDING = new AbortController().signal;
 
-/** Shows how far `act` is. What was counted before may have grown since. */
+/** Shows how far `act` is; what was counted before may have grown since. Then writes anew the manifests of what has moved. */
 function withProgress<T>(
   config: Config,
   what: string,
@@ -84,7 +84,9 @@ function withProgress<T>(
   return withVault(config, async vault => {
     const progress = progressBar(what);
     try {
-      return await act(vault, (value, total) => progress.update(value, Math.max(value, total)));
+      const result = await act(vault, (value, total) => progress.update(value, Math.max(value, total)));
+      await vault.manifests.refreshStale(UNENDING);
+      return result;
     } finally {
       progress.stop();
     }

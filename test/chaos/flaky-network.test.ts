@@ -29,7 +29,7 @@ async function settledOffset(path: string): Promise<{ offset: number; hash: stri
     const now = await head(server.url, path);
     if (now.offset === before || now.hash !== null) return now;
     before = now.offset;
-    await sleep(60);
+    await sleep(30);
   }
 }
 

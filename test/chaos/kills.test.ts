@@ -17,7 +17,7 @@ const CHUNK_BYTES = 16 * 1024;
 /** How long a replica lives once it is ready, at most. */
 const MAX_LIFE_MS = 800;
 /** Before each request of a client, at most, while a server is starting: that wants the processor too. */
-const MAX_PAUSE_MS = 1500;
+const MAX_PAUSE_MS = 100;
 
 const random = seeded(SEED);
 let at: Installation;

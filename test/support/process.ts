@@ -139,6 +139,7 @@ export function environmentOf(
     ARGON2_MEMORY_KIB: "8192",
     ARGON2_PASSES: "1",
     ARGON2_LANES: "1",
+    SEAL_THREADS: "1", // each takes as much of the processor to start as a fifth of all the rest
     ...env,
   };
 }
