@@ -29,7 +29,6 @@ const MAX_UPLOAD_BYTES = 8 * 1024 * 1024;
 const PASSWORD = "correct horse";
 /** Old objects are kept for no reader; a writer is alive for an hour. */
 const IMPATIENT = { keepSeconds: 0, idleSeconds: 3600 };
-const NOWHERE = { region: null, domain: null };
 
 interface BeginOptions {
   readonly length?: number | null;
@@ -42,6 +41,8 @@ export type Vault = Awaited<ReturnType<typeof openVault>>;
 
 export async function openVault({
   bucketCount = 6,
+  /** The failure domain of each bucket, in turn; none: each is its own. */
+  domains = [] as readonly string[],
   memoryBytes = 64 * 1024 * 1024,
   idleGraceMs = 10_000,
   mapKey = undefined as Buffer | undefined,
@@ -58,7 +59,7 @@ export async function openVault({
     { length: bucketCount },
     (_, i) => new FaultyBucket(new MemoryBucket(`memory://${i}`)),
   );
-  const opened = faulty.map(bucket => ({ bucket, spec: specOf(bucket.name) }));
+  const opened = faulty.map((bucket, i) => ({ bucket, spec: specOf(bucket.name, domains[i]) }));
   const config = {
     ...readConfig({ ARGON2_MEMORY_KIB: "8192", ARGON2_PASSES: "1", ARGON2_LANES: "1" }),
     MAX_UPLOAD_SIZE: MAX_UPLOAD_BYTES,
@@ -201,7 +202,9 @@ export async function openVault({
 
     /** The buckets as another process over the same database sees them. */
     replica(): Promise<BucketSet> {
-      const configured = faulty.map(bucket => ({ bucket, provider: "memory" as const, ...NOWHERE }));
+      const configured = faulty.map((bucket, i) => {
+        return { bucket, provider: "memory" as const, region: null, domain: domains[i] ?? null };
+      });
       return BucketSet.open(configured, core.bucketDirectory, silent);
     },
 
@@ -285,8 +288,8 @@ class CountingSealer extends InlineSealer {
   async close(): Promise<void> {}
 }
 
-function specOf(name: string): BucketSpec {
-  return { name, provider: "memory", region: null, target: name, domain: null } as unknown as BucketSpec;
+function specOf(name: string, domain: string | null = null): BucketSpec {
+  return { name, provider: "memory", region: null, target: name, domain } as unknown as BucketSpec;
 }
 
 /** `length` bytes that differ by `seed`, the same each time. */
