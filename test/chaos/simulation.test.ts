@@ -11,7 +11,7 @@ import { World } from "./world.js";
 const [FIRST, COUNT] = process.env["SIM_SEED"]
   ? [Number(process.env["SIM_SEED"]), 1]
   : [1, Number(process.env["SIM_SEEDS"] ?? 1000)];
-const STEPS = 12;
+const STEPS = 8;
 
 let vault: Vault;
 /** Of the world that is simulated. */

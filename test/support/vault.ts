@@ -48,6 +48,8 @@ export async function openVault({
   mapKey = undefined as Buffer | undefined,
   pepper = undefined as Buffer | undefined,
   argonMemoryKiB = 8192,
+  /** "off": wrong passwords may be tried without end. */
+  rateLimit = "on" as "on" | "off",
   /** What placement draws from; unset: what production does. */
   random = undefined as (() => number) | undefined,
   /** "none": as many objects as chunks, which is easier to count; "default": what production has. */
@@ -67,6 +69,7 @@ export async function openVault({
     MAP_KEY: mapKey as Buffer<ArrayBuffer> | undefined,
     PEPPER: pepper as Buffer<ArrayBuffer> | undefined,
     ARGON2_MEMORY_KIB: argonMemoryKiB,
+    RATE_LIMIT: rateLimit,
     PARITY: parity === "none" ? parity : undefined,
   };
   const sealer = new CountingSealer();
