@@ -10,6 +10,7 @@ const LINES = {
   copy: "(a) cp + fsync of the same file",
   seal: "(b) AES-256-GCM alone, one thread, 256 KiB segments",
   tus: "(c) one PATCH to @tus/server + @tus/file-store, no fsync",
+  hash: "(d) SHA-256 alone, one thread",
 };
 
 export function printSpeed(speeds) {

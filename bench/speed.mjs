@@ -1,7 +1,14 @@
 /** MB/s of one file in and out, beside what the same bytes cost elsewhere; each once a round, so that drift hits all alike. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { copyAndSync, sealAlone, uploadOverTus, uploadToTus, writeFileToCopy } from "./baselines.mjs";
+import {
+  copyAndSync,
+  hashAlone,
+  sealAlone,
+  uploadOverTus,
+  uploadToTus,
+  writeFileToCopy,
+} from "./baselines.mjs";
 import { settle } from "./machine.mjs";
 import { runClient } from "./processes.mjs";
 import { clearData, startServer } from "./server.mjs";
@@ -27,6 +34,7 @@ export async function measureSpeed(folder, { bytes, rounds, tusPatchBytes }, say
     download: async () => (await runClient({ task: "download", url, hash, bytes })).seconds,
     copy: () => copyAndSync(fileToCopy),
     seal: () => sealAlone(bytes),
+    hash: () => hashAlone(bytes),
     tus: () => uploadToTus(folder, bytes),
     tusUpload: () => overTus(bytes),
     tusPatches: () => uploadToTus(folder, bytes, tusPatchBytes),

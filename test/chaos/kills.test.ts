@@ -1,4 +1,6 @@
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { seeded } from "../support/flaky-proxy.js";
 import type { ServerProcess } from "../support/process.js";
@@ -6,6 +8,7 @@ import { Installation } from "../support/process.js";
 import { bytesOf } from "../support/vault.js";
 import { begin, download, head, patch } from "./client.js";
 import { NOTHING_BUT_FILES } from "../process/remains.js";
+import { Drainer } from "./drainer.js";
 import { Keeper } from "./keeper.js";
 import { sweepAndCompare } from "./leftovers.js";
 
@@ -21,13 +24,17 @@ const MAX_PAUSE_MS = 100;
 
 const random = seeded(SEED);
 let at: Installation;
+let env: Record<string, string>;
 /** Null: killed, and not yet back. */
 const servers: (ServerProcess | null)[] = [null, null];
 let isOver = false;
 
 beforeAll(async () => {
   at = await Installation.make();
-  for (const i of [0, 1]) servers[i] = await at.start();
+  // One more than a stripe has chunks, so that one can be drained.
+  const buckets = [1, 2, 3, 4, 5, 6, 7].map(i => pathToFileURL(join(at.dataDir, "buckets", String(i))).href);
+  env = { BUCKETS: buckets.join(",") };
+  for (const i of [0, 1]) servers[i] = await at.start(env);
 }, 180_000);
 afterAll(() => at.remove());
 
@@ -85,7 +92,7 @@ async function killAndRestart(): Promise<void> {
       const server = servers[victim];
       servers[victim] = null;
       await server?.kill("SIGKILL");
-      servers[victim] = await at.start();
+      servers[victim] = await at.start(env);
     }
   };
   await Promise.all(servers.map((_, i) => haunt(i)));
@@ -94,9 +101,11 @@ async function killAndRestart(): Promise<void> {
 
 test(`${KILLS} kills of two replicas lose no acknowledged byte and leave nothing behind (seed ${SEED})`, async () => {
   const keeper = new Keeper(at, insist, random);
-  const [, , ...all] = await Promise.all([
+  const drainer = new Drainer(at, env, insist, random);
+  const [, , , ...all] = await Promise.all([
     killAndRestart(),
     keeper.live(() => isOver),
+    drainer.live(() => isOver),
     ...Array.from({ length: CLIENTS }, (_, i) => upload(i)),
   ]);
   const files = all.flatMap(finished => [...finished]);
@@ -105,6 +114,7 @@ test(`${KILLS} kills of two replicas lose no acknowledged byte and leave nothing
     expect(Buffer.compare(await download(await anyServer(), hash), plain)).toBe(0);
   }
   expect(keeper.fileCount).toBeGreaterThan(1);
+  expect(drainer.count).toBeGreaterThan(1);
   await keeper.check(await anyServer());
-  expect(await sweepAndCompare(at)).toEqual(NOTHING_BUT_FILES);
+  expect(await sweepAndCompare(at, env)).toEqual(NOTHING_BUT_FILES);
 }, 3_600_000);

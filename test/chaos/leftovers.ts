@@ -6,11 +6,14 @@ import { letTimePass, remains, sweep } from "../process/remains.js";
  * Expires every open upload, sweeps without a grace time, and says what is left beside whole files: `NOTHING_BUT_FILES`, it is
  * to be hoped.
  */
-export async function sweepAndCompare(at: Installation): Promise<Awaited<ReturnType<typeof remains>>> {
+export async function sweepAndCompare(
+  at: Installation,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Awaited<ReturnType<typeof remains>>> {
   // Writes manifests anew whose objects are dead; the servers do that once a minute.
-  const { exitCode, output } = await at.run("repair");
+  const { exitCode, output } = await at.run("repair", env);
   if (exitCode !== 0) throw new Error(`the repair ended with ${exitCode}:\n${output}`);
   await letTimePass(at);
-  await sweep(at);
+  await sweep(at, env);
   return remains(at);
 }

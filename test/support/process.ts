@@ -30,7 +30,7 @@ export class Installation {
 
   /** One more replica; `env` as an operator would set it. Resolves when it is ready. */
   async start(env: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
-    const server = new ServerProcess(spawnCommand("serve", environmentOf(this, env)));
+    const server = this.begin(["serve"], env);
     this.#servers.add(server);
     await server.ready();
     return server;
@@ -38,8 +38,13 @@ export class Installation {
 
   /** Another command than `serve`, or a `serve` that is to fail: resolves when it has ended. */
   async run(command: string, env: Readonly<Record<string, string>> = {}): Promise<Ended> {
-    const ended = new ServerProcess(spawnCommand(command, environmentOf(this, env)));
+    const ended = this.begin([command], env);
     return { exitCode: await ended.exited(), output: ended.output };
+  }
+
+  /** A command with its arguments, for a test that ends it itself. */
+  begin(command: readonly string[], env: Readonly<Record<string, string>> = {}): ServerProcess {
+    return new ServerProcess(spawnCommand(command, environmentOf(this, env)));
   }
 
   async remove(): Promise<void> {
@@ -116,8 +121,8 @@ export class ServerProcess {
   }
 }
 
-function spawnCommand(command: string, env: Readonly<Record<string, string>>): ChildProcess {
-  return spawn(process.execPath, [MAIN, command], { stdio: ["ignore", "pipe", "pipe"], env });
+function spawnCommand(command: readonly string[], env: Readonly<Record<string, string>>): ChildProcess {
+  return spawn(process.execPath, [MAIN, ...command], { stdio: ["ignore", "pipe", "pipe"], env });
 }
 
 /** The whole environment of a command over this installation, as an operator would set it. */

@@ -1,0 +1,48 @@
+/** Buckets that are drained while replicas are killed, by commands that are killed as well. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { BucketsDocument, UpdateBucketDocument } from "../generated/graphql.js";
+import { ask } from "../api/graphql/client.js";
+import type { Installation } from "../support/process.js";
+
+const ADMIN = { Authorization: "Bearer admin-token-of-the-tests" };
+/** Most of it is the start of the command. */
+const MAX_LIFE_MS = 4_000;
+const MAX_PAUSE_MS = 6_000;
+
+export class Drainer {
+  /** How many drains began. */
+  count = 0;
+
+  /** `insist` asks one replica after the other until one answers. */
+  constructor(
+    private readonly at: Installation,
+    private readonly env: Readonly<Record<string, string>>,
+    private readonly insist: <T>(ask: (url: string) => Promise<T>) => Promise<T>,
+    private readonly random: () => number,
+  ) {}
+
+  async live(isOver: () => boolean): Promise<void> {
+    while (!isOver()) {
+      const buckets = await this.insist(
+        async url => (await ask(url, BucketsDocument, {}, ADMIN)).data?.buckets,
+      );
+      const bucket = buckets?.[Math.floor(this.random() * buckets.length)];
+      if (!bucket) continue;
+      const drain = this.at.begin(["drain", bucket.name], this.env);
+      this.count++;
+      await sleep(this.random() * MAX_LIFE_MS);
+      await drain.kill("SIGKILL");
+      await this.#activate(bucket.id);
+      await sleep(this.random() * MAX_PAUSE_MS);
+    }
+  }
+
+  /** Throws what a replica says that was killed meanwhile, so that another is asked. */
+  #activate(id: string): Promise<void> {
+    return this.insist(async url => {
+      const input = { id, state: "ACTIVE" } as const;
+      const { data } = await ask(url, UpdateBucketDocument, { input }, ADMIN);
+      if (data?.updateBucket.bucket?.state !== "ACTIVE") throw new Error("not active again");
+    });
+  }
+}
