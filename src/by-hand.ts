@@ -75,7 +75,7 @@ export function verifyFile(config: Config, hash: string): Promise<Scrubbed & { s
 /** A signal to the process ends it; another run goes on. */
 const UNENDING = new AbortController().signal;
 
-/** Shows how far `act` is; what was counted before may have grown since. Then writes anew the manifests of what has moved. */
+/** Shows how far `act` is; what was counted before may have grown since. Then writes anew the manifests of what has changed. */
 function withProgress<T>(
   config: Config,
   what: string,
@@ -85,7 +85,7 @@ function withProgress<T>(
     const progress = progressBar(what);
     try {
       const result = await act(vault, (value, total) => progress.update(value, Math.max(value, total)));
-      await vault.manifests.refreshStale(UNENDING);
+      await vault.manifests.refreshChanged(UNENDING);
       return result;
     } finally {
       progress.stop();

@@ -1,6 +1,6 @@
 /**
- * The composition root of the service: the one file that sees every room. Every `new` of an adapter is here or in stores.ts;
- * what has a lifetime is closed in the reverse order of opening.
+ * The composition root of the service: the one file that sees every room. Adapters that only the doors need are made here,
+ * those below them in vault.ts, which stores.ts opens; what has a lifetime is closed in the reverse order of opening.
  */
 import "reflect-metadata"; // first: the decorators of api/graphql run as they are loaded
 import type { DestinationStream, Logger } from "pino";

@@ -157,8 +157,9 @@ async function makeFolders(folder: string): Promise<void> {
   const missing = [TEMP, ...SUBFOLDERS].filter(name => !present.has(name));
   // recursive: another replica may be making them at this moment.
   for (const name of missing) await mkdir(join(folder, name), { recursive: true, mode: FOLDER_MODE });
-  if (missing.length > 0) await syncFolder(folder);
-  if (firstMade === undefined) return;
+  // Also what is there already: whoever made it may not have come as far as this.
+  await syncFolder(folder);
+  if (firstMade === undefined) return await syncFolder(dirname(folder)).catch(unless("EACCES"));
   for (let made = folder; made.length >= firstMade.length; made = dirname(made))
     await syncFolder(dirname(made));
 }

@@ -42,6 +42,8 @@ export interface ManifestStore {
    * operator's key than `escrowId`, or has an object in a bucket that is to be emptied.
    */
   stale(after: FileId | null, limit: number, escrowId: Uint8Array): Promise<readonly FileId[]>;
+  /** Of these, those that are stale because the file has changed, and were made under this key: {@link stale} has others. */
+  changed(after: FileId | null, limit: number, escrowId: Uint8Array): Promise<readonly FileId[]>;
   /** Marks the manifest as stale, and all of it as not to be kept: an object of it is lost. */
   outdate(fileId: FileId): Promise<void>;
   /** Null: no file, a file that is gone, or one without a manifest. */

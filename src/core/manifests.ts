@@ -30,6 +30,12 @@ interface FileToBe {
   readonly createdAt: Date;
 }
 
+export interface Refreshed {
+  readonly written: number;
+  /** To be tried again. */
+  readonly failed: number;
+}
+
 export class Manifests {
   readonly #escrowId: Uint8Array;
 
@@ -70,10 +76,25 @@ export class Manifests {
   }
 
   /** One pass over all that are stale. */
-  async refreshStale(signal?: AbortSignal): Promise<{ written: number; failed: number }> {
+  refreshStale(signal?: AbortSignal): Promise<Refreshed> {
+    return this.#refreshEach(after => this.deps.store.stale(after, BATCH, this.#escrowId), signal);
+  }
+
+  /**
+   * One pass over those whose file has changed. What has another operator's key, or none, stays as it is: for commands, which
+   * an operator may well run without the key that the servers have.
+   */
+  refreshChanged(signal?: AbortSignal): Promise<Refreshed> {
+    return this.#refreshEach(after => this.deps.store.changed(after, BATCH, this.#escrowId), signal);
+  }
+
+  async #refreshEach(
+    page: (after: FileId | null) => Promise<readonly FileId[]>,
+    signal: AbortSignal | undefined,
+  ): Promise<Refreshed> {
     const done = { written: 0, failed: 0 };
     for (let after: FileId | null = null; ; ) {
-      const stale: readonly FileId[] = await this.deps.store.stale(after, BATCH, this.#escrowId);
+      const stale = await page(after);
       for (const fileId of stale) {
         signal?.throwIfAborted();
         if (await this.refresh(fileId)) done.written++;

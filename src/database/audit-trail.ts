@@ -28,8 +28,9 @@ export class AuditTrailRows implements AuditTrail {
   /** Lateral, so that each file's part reads its index from the end and stops at its limit. */
   async pagesOf(fileIds: readonly FileId[], limit: number, before: number | null): Promise<AuditPage[]> {
     await this.log.chain();
+    const asked = [...new Set(fileIds)]; // one query may ask for a file twice
     const rows = await this.#read(sql`
-      select e.* from unnest(${[...fileIds]}::uuid[]) as f (id)
+      select e.* from unnest(${asked}::uuid[]) as f (id)
       cross join lateral (
         select * from audit_events where file_id = f.id and seq < ${before ?? NEWEST}
         order by seq desc limit ${limit + 1}

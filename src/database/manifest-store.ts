@@ -35,6 +35,15 @@ export class ManifestRows implements ManifestStore {
     return rows.map(row => row.file_id);
   }
 
+  async changed(after: FileId | null, limit: number, escrowId: Uint8Array): Promise<readonly FileId[]> {
+    const { rows } = await sql<{ file_id: FileId }>`
+      select file_id from manifests
+      where written_revision < revision and escrow_id = ${Buffer.from(escrowId)}
+        and file_id > ${after ?? "00000000-0000-0000-0000-000000000000"}::uuid
+      order by file_id limit ${limit}`.execute(this.database.em().getKysely());
+    return rows.map(row => row.file_id);
+  }
+
   async outdate(fileId: FileId): Promise<void> {
     await sql`
       update manifests set revision = revision + 1, map_revision = revision + 1

@@ -10,7 +10,7 @@ const MAX_LIFE_MS = 4_000;
 const MAX_PAUSE_MS = 6_000;
 
 export class Drainer {
-  /** How many drains began. */
+  /** How many drains had begun when they were killed. */
   count = 0;
 
   /** `insist` asks one replica after the other until one answers. */
@@ -23,18 +23,24 @@ export class Drainer {
 
   async live(isOver: () => boolean): Promise<void> {
     while (!isOver()) {
-      const buckets = await this.insist(
-        async url => (await ask(url, BucketsDocument, {}, ADMIN)).data?.buckets,
-      );
-      const bucket = buckets?.[Math.floor(this.random() * buckets.length)];
+      const buckets = await this.#buckets();
+      const bucket = buckets[Math.floor(this.random() * buckets.length)];
       if (!bucket) continue;
       const drain = this.at.begin(["drain", bucket.name], this.env);
-      this.count++;
       await sleep(this.random() * MAX_LIFE_MS);
       await drain.kill("SIGKILL");
+      if ((await this.#stateOf(bucket.id)) === "DRAINING") this.count++;
       await this.#activate(bucket.id);
       await sleep(this.random() * MAX_PAUSE_MS);
     }
+  }
+
+  #buckets() {
+    return this.insist(async url => (await ask(url, BucketsDocument, {}, ADMIN)).data?.buckets ?? []);
+  }
+
+  async #stateOf(bucketId: string): Promise<string | undefined> {
+    return (await this.#buckets()).find(({ id }) => id === bucketId)?.state;
   }
 
   /** Throws what a replica says that was killed meanwhile, so that another is asked. */

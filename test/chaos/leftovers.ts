@@ -4,7 +4,7 @@ import { letTimePass, remains, sweep } from "../process/remains.js";
 
 /**
  * Expires every open upload, sweeps without a grace time, and says what is left beside whole files: `NOTHING_BUT_FILES`, it is
- * to be hoped.
+ * to be hoped. No server may run: its own jobs would go on meanwhile.
  */
 export async function sweepAndCompare(
   at: Installation,

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { BucketError, VaultError } from "../../src/core/errors.js";
-import type { ObjectRef, StoredFile } from "../../src/core/model.js";
+import type { ObjectRef } from "../../src/core/model.js";
 import { repair } from "../../src/core/repair.js";
 import { scrub } from "../../src/core/scrub.js";
 import type { Vault } from "../support/vault.js";
@@ -36,8 +36,9 @@ export class World {
   readonly #files: File[] = [];
   readonly #uploads: Upload[] = [];
   readonly #deleted: string[] = [];
-  /** Indexes of buckets that do not answer. */
+  /** Indexes of buckets that do not answer, and of those whose next call may fail. */
   readonly #away = new Set<number>();
+  readonly #stumbling = new Set<number>();
   #count = 0;
 
   constructor(
@@ -46,12 +47,12 @@ export class World {
     private readonly seed: number,
   ) {}
 
-  /** Makes one step that is possible now, and says which. */
-  async step(): Promise<string> {
+  /** Makes one step that is possible now, after saying which. */
+  async step(say: (name: string) => void): Promise<void> {
     const possible = Object.entries(this.#steps).filter(([, { when }]) => when());
     const [name, { act }] = this.#oneOf(possible);
+    say(name);
     await act();
-    return name;
   }
 
   /** Throws for the first thing that is not as it must be. */
@@ -145,17 +146,20 @@ export class World {
       when: () => this.#away.size < 2,
       act: async () => {
         const index = this.#upTo(5);
-        if (!this.#away.has(index) && (await this.#wouldSurvive({ bucket: index }))) {
-          this.#away.add(index);
-          this.vault.faulty[index]?.fail("any");
-        }
+        if (!(await this.#wouldSurvive({ bucket: index }))) return;
+        this.#away.add(index);
+        this.vault.faulty[index]?.fail("any");
       },
     },
     "all buckets come back": { when: () => this.#away.size > 0, act: async () => this.#comeBack() },
     "a bucket stumbles": {
       when: () => true,
-      act: async () =>
-        this.vault.faulty[this.#upTo(5)]?.fail("any", { times: 1, isDone: this.random() < 0.5 }),
+      act: async () => {
+        const index = this.#upTo(5);
+        if (!(await this.#wouldSurvive({ bucket: index }))) return;
+        this.#stumbling.add(index);
+        this.vault.faulty[index]?.fail("any", { times: 1, isDone: this.random() < 0.5 });
+      },
     },
     verify: {
       when: () => this.#files.length > 0,
@@ -193,7 +197,7 @@ export class World {
       },
     },
     "delete a file": {
-      when: () => this.#files.length === MAX_FILES,
+      when: () => this.#files.length > 0,
       act: () => this.#delete(this.#oneOf(this.#files)),
     },
     "time passes, and the sweep comes": {
@@ -220,11 +224,20 @@ export class World {
     const end = offset + this.#upTo(upload.plain.length - offset);
     const breaking = async function* () {
       yield* pieces(upload.plain.subarray(offset, end), 700);
-      throw new BucketError("unavailable", "the client is gone");
+      throw new ClientGone();
     };
-    await this.#known(() =>
-      this.vault.uploads.append(upload.token, offset, breaking(), { lastByte: "by-length" }),
-    );
+    const options = { lastByte: "by-length" } as const;
+    await this.#known(async () => {
+      const ending = await this.vault.uploads
+        .append(upload.token, offset, breaking(), options)
+        .catch((error: unknown) => error);
+      if (!(ending instanceof ClientGone) && typeof ending !== "number") throw ending;
+      const kept = (await this.vault.uploads.find(upload.token)).offset;
+      const isHealthy = this.#away.size + this.#stumbling.size === 0; // or what could not be stored is lost as well
+      if (kept !== end && isHealthy)
+        throw new Error(`${end} bytes came before the client was gone, ${kept} were kept`);
+      upload.acknowledged = kept;
+    });
   }
 
   async #finish(upload: Upload): Promise<void> {
@@ -258,19 +271,27 @@ export class World {
     await this.#known(() => this.vault.replace(row, harm));
   }
 
-  /** Whether no stripe of any file would be without more of its chunks than it has of parity. */
+  /**
+   * Whether no stripe, of an open upload neither, would be without more of its chunks than it has of parity, with this bucket
+   * away or this object harmed as well.
+   */
   async #wouldSurvive({ bucket, object }: { bucket?: number; object?: string }): Promise<boolean> {
-    const away = new Set(
-      [...this.#away, ...(bucket === undefined ? [] : [bucket])].map(index => this.#idOf(index)),
-    );
-    for (const { id, harmed } of this.#files) {
-      const file = (await this.#fileOf(id)) as StoredFile;
+    const failing = new Set([...this.#away, ...this.#stumbling, ...(bucket === undefined ? [] : [bucket])]);
+    const away = new Set([...failing].map(index => this.#idOf(index)));
+    const stored = await Promise.all([
+      ...this.#files.map(async ({ hash, harmed }) => ({ ...(await this.vault.files.require(hash)), harmed })),
+      ...this.#uploads.map(async ({ token }) => ({
+        ...(await this.vault.uploads.find(token)),
+        harmed: null,
+      })),
+    ]);
+    for (const { id, parity, harmed } of stored) {
       const rows = await this.vault.chunkMap.chunks(id, 0, 100);
       const lost = rows.filter(
-        row => away.has(row.bucketId) || harmed.has(row.objectKey) || row.objectKey === object,
+        row => away.has(row.bucketId) || harmed?.has(row.objectKey) || row.objectKey === object,
       );
       const perStripe = Map.groupBy(lost, ({ stripe }) => stripe);
-      if ([...perStripe.values()].some(({ length }) => length > file.parity.parityChunks)) return false;
+      if ([...perStripe.values()].some(({ length }) => length > parity.parityChunks)) return false;
     }
     return true;
   }
@@ -285,6 +306,7 @@ export class World {
 
   #comeBack(): void {
     this.#away.clear();
+    this.#stumbling.clear();
     for (const bucket of this.vault.faulty) bucket.heal();
   }
 
@@ -304,11 +326,6 @@ export class World {
       await sleep(0);
       return undefined;
     }
-  }
-
-  async #fileOf(id: string): Promise<StoredFile | null> {
-    const hash = this.#files.find(file => file.id === id)?.hash;
-    return hash === undefined ? null : this.vault.files.find(hash);
   }
 
   #idOf(index: number): number {
@@ -331,6 +348,8 @@ export class World {
     return thing;
   }
 }
+
+class ClientGone extends Error {}
 
 const RETRIED: ReadonlySet<string> = new Set([
   "STORAGE_UNAVAILABLE",

@@ -141,6 +141,7 @@ describe("a page", () => {
       expect(pages[i]).toEqual(await trail.page(2, null, { fileId }));
     }
     expect(pages.map(({ hasNext }) => hasNext)).toEqual([false, false, true]);
+    expect(await trail.pagesOf([many, many], 2, null)).toEqual([pages[2], pages[2]]);
     const last = some(pages[2]?.entries[1]).seq;
     expect(await trail.pagesOf([many, few], 2, last)).toEqual([
       await trail.page(2, last, { fileId: many }),

@@ -31,7 +31,6 @@ export class Installation {
   /** One more replica; `env` as an operator would set it. Resolves when it is ready. */
   async start(env: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
     const server = this.begin(["serve"], env);
-    this.#servers.add(server);
     await server.ready();
     return server;
   }
@@ -44,7 +43,9 @@ export class Installation {
 
   /** A command with its arguments, for a test that ends it itself. */
   begin(command: readonly string[], env: Readonly<Record<string, string>> = {}): ServerProcess {
-    return new ServerProcess(spawnCommand(command, environmentOf(this, env)));
+    const begun = new ServerProcess(spawnCommand(command, environmentOf(this, env)));
+    this.#servers.add(begun);
+    return begun;
   }
 
   async remove(): Promise<void> {
