@@ -11,7 +11,7 @@ import { World } from "./world.js";
 const [FIRST, COUNT] = process.env["SIM_SEED"]
   ? [Number(process.env["SIM_SEED"]), 1]
   : [1, Number(process.env["SIM_SEEDS"] ?? 1000)];
-const STEPS = 10;
+const STEPS = 8;
 /** Between two worlds: longer than any suspicion of a bucket lasts, so that no world inherits one. */
 const BETWEEN_MS = 60_000;
 
