@@ -45,7 +45,7 @@ export function sealAlone(bytes) {
   return (performance.now() - began) / 1000;
 }
 
-/** One thread: an upload hashes each stored byte, parity too, and over REST each plain one. Five times as fast with SHA extensions. */
+/** One thread: an upload hashes each stored byte, parity too, and over REST each plain one. What SHA extensions are for. */
 export function hashAlone(bytes) {
   const began = performance.now();
   for (const piece of pattern(bytes)) hash("sha256", piece, "buffer");

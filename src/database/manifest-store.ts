@@ -21,7 +21,7 @@ export class ManifestRows implements ManifestStore {
 
   async stale(after: FileId | null, limit: number, escrowId: Uint8Array): Promise<readonly FileId[]> {
     const key = Buffer.from(escrowId);
-    const later = sql`file_id > ${after ?? "00000000-0000-0000-0000-000000000000"}::uuid`;
+    const later = laterThan(after);
     // Not `<>`, which no index answers.
     const { rows } = await sql<{ file_id: FileId }>`
       (select file_id from manifests where written_revision < revision and ${later} order by file_id limit ${limit})
@@ -39,7 +39,7 @@ export class ManifestRows implements ManifestStore {
     const { rows } = await sql<{ file_id: FileId }>`
       select file_id from manifests
       where written_revision < revision and escrow_id = ${Buffer.from(escrowId)}
-        and file_id > ${after ?? "00000000-0000-0000-0000-000000000000"}::uuid
+        and ${laterThan(after)}
       order by file_id limit ${limit}`.execute(this.database.em().getKysely());
     return rows.map(row => row.file_id);
   }
@@ -171,4 +171,9 @@ export async function insertObjects(
       ${objects.map(o => o.part ?? ROOT)}::int[], ${bucketIds}::smallint[], ${objectKeys}::uuid[],
       ${objects.map(o => o.storedBytes)}::int[], ${objects.map(o => o.digest)}::bytea[]
     ) as o`.execute(em.getKysely());
+}
+
+/** Null: all. */
+function laterThan(after: FileId | null) {
+  return sql`file_id > ${after ?? "00000000-0000-0000-0000-000000000000"}::uuid`;
 }

@@ -10,13 +10,12 @@ import { isUnavailable } from "../../src/database/orm.js";
 import type { WithNthCall } from "../support/nth-call.js";
 import { nthBucketCall, nthStatement } from "../support/nth-call.js";
 import type { Vault } from "../support/vault.js";
-import { bytesOf, openVault, pieces } from "../support/vault.js";
+import { UNPACED, bytesOf, openVault, pieces } from "../support/vault.js";
 
 const CHUNK_BYTES = 1024;
 const PASSWORD = "correct horse";
 /** Two stripes, and a tail on the way. */
 const PLAIN = bytesOf(5000, 1);
-const UNPACED = { timeMs: 60_000, bytesPerSecond: 2 ** 40, signal: new AbortController().signal };
 /** `npm run chaos` lets each call fail both ways, CI by turns. */
 const IS_LONG = process.env["CHAOS_CALLS"] === "all";
 const WHENS = ["before", "after"] as const;
@@ -175,9 +174,7 @@ async function expectAllGivenBack(): Promise<void> {
 
 async function expectNothingButFiles(): Promise<void> {
   await vault.sql("update uploads set expires_at = now() - interval '1 second' where stage = 'receiving'");
-  await vault.sql("update pending_objects set held_until = now() where held_until > now()");
-  await vault.sql("update dead_objects set claimed_until = '-infinity'");
-  await vault.manifests.refreshStale();
+  await vault.letTimePass();
   await vault.sweep();
   await vault.sweep();
   const named = await vault.sql(

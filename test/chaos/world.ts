@@ -2,19 +2,17 @@
  * What a simulation knows of the files and uploads that there must be, and the steps by which it changes them: over core with
  * a real database and six memory buckets that lose, falsify and refuse. Everything it chooses comes from its random numbers.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import { BucketError, VaultError } from "../../src/core/errors.js";
 import type { ObjectRef } from "../../src/core/model.js";
 import { repair } from "../../src/core/repair.js";
 import { scrub } from "../../src/core/scrub.js";
 import type { Vault } from "../support/vault.js";
-import { bytesOf, pieces } from "../support/vault.js";
+import { UNPACED, bytesOf, pieces } from "../support/vault.js";
 
 const CHUNK_BYTES = 1024;
 const MAX_FILE_BYTES = 6000;
 const MAX_FILES = 3;
 const MAX_UPLOADS = 2;
-const UNPACED = { timeMs: 60_000, bytesPerSecond: 2 ** 40, signal: new AbortController().signal };
 
 interface File {
   readonly hash: string;
@@ -83,7 +81,7 @@ export class World {
       const status = (await this.vault.files.find(hash))?.status;
       if (status !== "gone") throw new Error(`${hash} was deleted, and is ${status}`);
     }
-    await this.#letTimePass();
+    await this.#known(() => this.vault.letTimePass());
     await this.vault.sweep();
     const left = await this.vault.objects();
     if (left.length > 0) throw new Error(`${left.length} objects are left that no file has`);
@@ -203,7 +201,7 @@ export class World {
     "time passes, and the sweep comes": {
       when: () => true,
       act: async () => {
-        await this.#letTimePass();
+        await this.#known(() => this.vault.letTimePass());
         await this.#known(() => this.vault.sweep());
       },
     },
@@ -310,12 +308,6 @@ export class World {
     for (const bucket of this.vault.faulty) bucket.heal();
   }
 
-  async #letTimePass(): Promise<void> {
-    await this.vault.sql("update pending_objects set held_until = now() where held_until > now()");
-    await this.vault.sql("update dead_objects set claimed_until = '-infinity'");
-    await this.#known(() => this.vault.manifests.refreshStale());
-  }
-
   /** What cannot be done because a bucket is away or stumbled, and says so, may be done later. */
   async #known<T>(act: () => Promise<T>): Promise<T | undefined> {
     try {
@@ -323,7 +315,6 @@ export class World {
     } catch (error) {
       const isKnown = error instanceof VaultError ? RETRIED.has(error.code) : error instanceof BucketError;
       if (!isKnown) throw error;
-      await sleep(0);
       return undefined;
     }
   }

@@ -3,14 +3,13 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { ChunkRecord, StoredFile } from "../../src/core/model.js";
 import { scrub } from "../../src/core/scrub.js";
 import type { Vault } from "../support/vault.js";
-import { bytesOf, openVault } from "../support/vault.js";
+import { UNPACED, bytesOf, openVault } from "../support/vault.js";
 
 /** Two segments of 256 KiB each: the smallest chunk that has more than one. */
 const CHUNK_BYTES = 512 * 1024;
 const SEGMENT_BYTES = 256 * 1024;
 const PASSWORD = "correct horse";
 const PLAIN = bytesOf(CHUNK_BYTES + 1000, 1);
-const UNPACED = { timeMs: 60_000, bytesPerSecond: 2 ** 40, signal: new AbortController().signal };
 
 let vault: Vault;
 let file: StoredFile;

@@ -3,12 +3,11 @@ import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { scrub } from "../../src/core/scrub.js";
 import type { StoredFile } from "../../src/core/model.js";
 import type { Vault } from "../support/vault.js";
-import { bytesOf, openVault } from "../support/vault.js";
+import { UNPACED, bytesOf, openVault } from "../support/vault.js";
 
 const CHUNK_BYTES = 1024;
 const PLAIN = bytesOf(9 * 992 + 10, 1);
 const PASSWORD = "correct horse";
-const UNPACED = { timeMs: 60_000, bytesPerSecond: 2 ** 40, signal: new AbortController().signal };
 
 describe.each<readonly [string, readonly string[]]>([
   ["three domains of two buckets", ["a", "a", "b", "b", "c", "c"]],

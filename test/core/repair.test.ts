@@ -7,7 +7,7 @@ import { scrub } from "../../src/core/scrub.js";
 import { digestOf } from "../../src/format/core.js";
 import { dyingDeps } from "../support/dying.js";
 import type { Vault } from "../support/vault.js";
-import { bytesOf, openVault } from "../support/vault.js";
+import { UNPACED, bytesOf, openVault } from "../support/vault.js";
 
 const CHUNK_BYTES = 1024;
 const PLAIN_PER_CHUNK = CHUNK_BYTES - 32;
@@ -15,7 +15,6 @@ const PASSWORD = "correct horse";
 /** 4+2 over six buckets. */
 const BUCKETS = [0, 1, 2, 3, 4, 5];
 const PAIRS = BUCKETS.flatMap(a => BUCKETS.filter(b => b > a).map(b => [a, b] as const));
-const UNPACED = { timeMs: 60_000, bytesPerSecond: 2 ** 40, signal: new AbortController().signal };
 
 let vault: Vault;
 beforeEach(async () => {
@@ -45,9 +44,7 @@ async function expectWhole(file: StoredFile, most = 1): Promise<void> {
     expect(sharing.length).toBeLessThanOrEqual(most);
   }
   expect(await statusOf(file)).toBe("available");
-  await vault.sql("update pending_objects set held_until = now() where held_until > now()"); // whose writers lost a race
-  await vault.sql("update dead_objects set claimed_until = '-infinity'"); // no reader has their rows any more
-  await vault.manifests.refreshStale();
+  await vault.letTimePass();
   await vault.sweep();
   const named = [...rows.map(({ objectKey }) => objectKey), ...(await vault.manifestObjects(file.id))];
   expect((await vault.objects()).sort()).toEqual(named.sort());

@@ -30,6 +30,13 @@ const PASSWORD = "correct horse";
 /** Old objects are kept for no reader; a writer is alive for an hour. */
 const IMPATIENT = { keepSeconds: 0, idleSeconds: 3600 };
 
+/** For scrubbing, repairing and verifying: all there is, at once. */
+export const UNPACED = {
+  timeMs: 60_000,
+  bytesPerSecond: 2 ** 40,
+  signal: new AbortController().signal,
+};
+
 interface BeginOptions {
   readonly length?: number | null;
   readonly chunkBytes?: number;
@@ -215,6 +222,13 @@ export async function openVault({
     async count(text: string, values: string[]): Promise<number> {
       const { rows } = await (await database.pool()).query(text.replace("?", "$1"), values);
       return Number(rows[0]?.count);
+    },
+
+    /** What lost a race or was claimed is free again, and manifests are what their files are: an hour of a replica. */
+    async letTimePass(): Promise<void> {
+      await vault.sql("update pending_objects set held_until = now() where held_until > now()");
+      await vault.sql("update dead_objects set claimed_until = '-infinity'");
+      await core.manifests.refreshStale();
     },
 
     async expire(uploadId: string): Promise<void> {
