@@ -1,15 +1,16 @@
 /**
  * `npm run bench:durability`: what surviving two lost buckets costs. Uploads with parity (4+2 over six folders) beside
- * uploads without, downloads with two buckets away beside downloads with all, and how fast everything is read again and
- * rebuilt. Each in turn, round by round.
+ * uploads without, downloads with two buckets away or emptied beside downloads with all, and how fast everything is read
+ * again and rebuilt. Each in turn, round by round. Files without parity are an installation of their own, since nothing
+ * brings them back.
  */
 import { execFileSync } from "node:child_process";
-import { mkdtemp, rename, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { startEmbedded } from "../dist/database/embedded.js";
 import { machineFacts, settle } from "./machine.mjs";
 import { runClient, stopAll } from "./processes.mjs";
-import { dataDirOf, PROGRAM, startServer } from "./server.mjs";
+import { clearData, dataDirOf, PROGRAM, startServer } from "./server.mjs";
 import { settings } from "./settings.mjs";
 import { median, summary } from "./statistics.mjs";
 
@@ -20,6 +21,8 @@ const postgres = await startEmbedded({
   log: { info() {}, warn: console.warn, error: console.error },
 });
 const env = { DATABASE_URL: postgres.url };
+const unprotected = join(folder, "unprotected");
+await mkdir(unprotected);
 try {
   await run();
 } finally {
@@ -35,22 +38,26 @@ async function run() {
     `files of ${bytes / 2 ** 20} MiB, ${rounds} rounds; MB/s of plain bytes, median (least – greatest)\n`,
   );
   command("migrate");
-  const speeds = { none: [], parity: [], healthy: [], degraded: [] };
-  let hash = "";
+  const speeds = { none: [], parity: [], healthy: [], away: [], emptied: [] };
   for (let round = 0; round < rounds; round++) {
-    await upload("none", speeds.none);
-    hash = await upload("4+2", speeds.parity);
+    await upload({ of: unprotected, settings: { PARITY: "none" }, speeds: speeds.none });
+    await clearData(unprotected);
+    const hash = await upload({ of: folder, settings: { ...env, PARITY: "4+2" }, speeds: speeds.parity });
     await download(hash, speeds.healthy);
-    await moveBuckets("away");
-    await download(hash, speeds.degraded);
+    await download(hash, speeds.away, () => moveBuckets("away"));
     await moveBuckets("back");
+    await moveObjects("away");
+    await download(hash, speeds.emptied);
+    await moveObjects("back");
   }
   line("upload, PARITY=none", speeds.none);
   line("upload, PARITY=4+2", speeds.parity);
   aim("with parity, of without", median(speeds.parity) / median(speeds.none), 0.75);
   line("download, six buckets", speeds.healthy);
-  line("download, two of six away", speeds.degraded);
-  aim("degraded, of healthy", median(speeds.degraded) / median(speeds.healthy), 0.6);
+  line("download, two of six away", speeds.away);
+  aim("degraded, of healthy", median(speeds.away) / median(speeds.healthy), 0.6);
+  line("download, two of six emptied", speeds.emptied);
+  aim("degraded, of healthy", median(speeds.emptied) / median(speeds.healthy), 0.6);
 
   const read = timed(() => command("scrub"));
   console.log(
@@ -65,8 +72,8 @@ async function run() {
   if (repaired.counts.lost + repaired.counts.unplaced > 0) throw new Error(JSON.stringify(repaired.counts));
 }
 
-async function upload(parity, speeds) {
-  const server = await startServer(folder, { ...env, PARITY: parity });
+async function upload({ of, settings: how, speeds }) {
+  const server = await startServer(of, how);
   settle(folder, 1.5 * settings.bytes);
   const { hash, seconds } = await runClient({ task: "upload", url: server.url, bytes: settings.bytes });
   speeds.push(settings.bytes / 1e6 / seconds);
@@ -74,23 +81,27 @@ async function upload(parity, speeds) {
   return hash;
 }
 
-async function download(hash, speeds) {
+/** `before`: done once the server is up, which makes the folders of its buckets when it starts. */
+async function download(hash, speeds, before = () => {}) {
   const server = await startServer(folder, env);
+  await before();
   const { seconds } = await runClient({ task: "download", url: server.url, hash, bytes: settings.bytes });
   speeds.push(settings.bytes / 1e6 / seconds);
   await server.stop();
 }
 
-/** As if the disks were gone; a server that starts makes the folders anew, and finds nothing there. */
+/** As if the disks were gone. */
 async function moveBuckets(to) {
   for (const name of AWAY) {
     const [here, away] = [join(bucketsOf(folder), name), join(folder, `away-${name}`)];
-    if (to === "away") await rename(here, away);
-    else {
-      await rm(here, { recursive: true, force: true });
-      await rename(away, here);
-    }
+    await (to === "away" ? rename(here, away) : rename(away, here));
   }
+}
+
+/** As if the buckets were new: a server that starts makes the folders anew, and finds nothing there. */
+async function moveObjects(to) {
+  if (to === "back") for (const name of AWAY) await rm(join(bucketsOf(folder), name), { recursive: true });
+  await moveBuckets(to);
 }
 
 function bucketsOf(of) {

@@ -6,11 +6,13 @@ import type { ChunkMap } from "./ports.js";
 
 /** Stripes whose rows are fetched at once: bounds memory and queries for a file of any size. */
 const STRIPES_PER_PAGE = 64;
+const FRESH_MS = 5_000;
 
 export class ChunkRows {
   /** By stripe; of each its rows by shard. */
   #page: Promise<ReadonlyMap<number, ReadonlyMap<number, ChunkRecord>>> = Promise.resolve(new Map());
   #firstStripe = -STRIPES_PER_PAGE;
+  #fetchedMs = -Infinity;
 
   constructor(
     private readonly chunkMap: Pick<ChunkMap, "chunks">,
@@ -23,6 +25,14 @@ export class ChunkRows {
     const row = (await this.stripe(Math.floor(chunkIndex / dataChunks))).get(chunkIndex % dataChunks);
     if (row) return row;
     throw new VaultError("FILE_UNAVAILABLE", `file ${this.body.fileId}: chunk ${chunkIndex} has no row`);
+  }
+
+  /**
+   * Whether the rows that are known were read so lately that no object they name can have been moved and deleted: what is
+   * moved stays where it was for minutes (relocate.ts).
+   */
+  get areFresh(): boolean {
+    return performance.now() - this.#fetchedMs < FRESH_MS;
   }
 
   /** The row as it is now, and with it those that come after it: what moved one chunk may have moved them all. */
@@ -39,6 +49,7 @@ export class ChunkRows {
 
   #turnTo(stripe: number): void {
     this.#firstStripe = stripe;
+    this.#fetchedMs = performance.now();
     this.#page = this.#fetch(stripe);
     this.#page.catch(() => {}); // told to whoever waits for it
   }

@@ -8,8 +8,9 @@ import { segmentReads } from "../format/layout.js";
 import type { Body } from "./body.js";
 import type { Budget, Share } from "./budget.js";
 import { ChunkRows } from "./chunk-rows.js";
+import { DamageNotes } from "./damage-notes.js";
 import { BucketError, VaultError } from "./errors.js";
-import type { OpenReadDeps } from "./open-read.js";
+import type { OpenReadDeps, Reading } from "./open-read.js";
 import { openRead } from "./open-read.js";
 import type { ChunkMap, Log } from "./ports.js";
 
@@ -44,13 +45,14 @@ export async function* gather(
   signal: AbortSignal,
   onReclaim: () => void,
 ): AsyncGenerator<Uint8Array, void> {
-  const rows = new ChunkRows(deps.chunkMap, body);
+  const notes = new DamageNotes(deps, body.fileId);
+  const reading = { body, rows: new ChunkRows(deps.chunkMap, body), notes };
   const reads = segmentReads(body.layout, body.plainBytes, range.start, range.end, MAX_READ_BYTES);
   const ahead: Promise<Piece>[] = [];
   const stop = new AbortController();
   const until = AbortSignal.any([signal, stop.signal]);
   const begin = (read: SegmentRead, share: Share) => {
-    const piece = readPiece(deps, body, rows, read, share, until);
+    const piece = readPiece(deps, reading, read, share, until);
     piece.catch(() => {}); // may reject before its turn comes, or after the consumer has gone
     ahead.push(piece);
   };
@@ -79,6 +81,7 @@ export async function* gather(
     stop.abort();
     for (const piece of await Promise.allSettled(ahead))
       if (piece.status === "fulfilled") piece.value.share.release();
+    await notes.settle();
   }
 }
 
@@ -95,20 +98,19 @@ async function shareFor(
 
 async function readPiece(
   deps: GatherDeps,
-  body: Body,
-  rows: ChunkRows,
+  reading: Reading,
   read: SegmentRead,
   share: Share,
   signal: AbortSignal,
 ): Promise<Piece> {
   try {
-    const opened = await openRead(deps, body, rows, read, signal);
+    const opened = await openRead(deps, reading, read, signal);
     return { opened, plain: opened.subarray(read.skipBytes, read.skipBytes + read.takeBytes), share };
   } catch (error) {
     share.release();
     signal.throwIfAborted();
     const isOfTheFile = [FormatError, BucketError, VaultError].some(known => error instanceof known);
-    throw isOfTheFile ? unavailable(deps.log, body, read, error) : error; // the database is away, or a bug
+    throw isOfTheFile ? unavailable(deps.log, reading.body, read, error) : error; // the database is away, or a bug
   }
 }
 

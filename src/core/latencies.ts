@@ -3,7 +3,7 @@ import type { BucketId } from "./model.js";
 
 /** The last answers that count, for each bucket. */
 const SAMPLES = 128;
-/** Until so many have come, nothing is usual yet. */
+/** Until so many have come, nothing is usual yet; what is, is found out anew after as many more. */
 const FEW = 16;
 const UNKNOWN_MS = 250;
 /** A read is never late before this, nor punctual after that, in milliseconds. */
@@ -15,7 +15,7 @@ const LATE_IN_ROW = 2;
 const NOT_WAITED_FOR_MS = 30_000;
 
 export class Latencies {
-  readonly #rings = new Map<BucketId, { ms: Float64Array; count: number }>();
+  readonly #rings = new Map<BucketId, { ms: Float64Array; count: number; usualMs: number }>();
 
   /** By bucket: how many answers in a row were late, and when the last of them was. */
   readonly #late = new Map<BucketId, { inRow: number; at: number }>();
@@ -23,9 +23,10 @@ export class Latencies {
   /** An answer came. */
   add(id: BucketId, ms: number): void {
     if (ms <= this.#usualMs(id)) this.#late.delete(id);
-    const ring = this.#rings.get(id) ?? { ms: new Float64Array(SAMPLES), count: 0 };
+    const ring = this.#rings.get(id) ?? { ms: new Float64Array(SAMPLES), count: 0, usualMs: UNKNOWN_MS };
     this.#rings.set(id, ring);
     ring.ms[ring.count++ % SAMPLES] = ms;
+    if (ring.count % FEW === 0) ring.usualMs = usualOf(ring.ms.slice(0, ring.count));
   }
 
   /** An answer had not come after {@link lateMs}. */
@@ -41,10 +42,11 @@ export class Latencies {
   }
 
   #usualMs(id: BucketId): number {
-    const ring = this.#rings.get(id);
-    if (!ring || ring.count < FEW) return UNKNOWN_MS;
-    const sorted = ring.ms.slice(0, Math.min(ring.count, SAMPLES)).sort();
-    const usual = sorted[Math.ceil(PERCENTILE * sorted.length) - 1] ?? UNKNOWN_MS;
-    return Math.min(MOST_MS, Math.max(LEAST_MS, usual));
+    return this.#rings.get(id)?.usualMs ?? UNKNOWN_MS;
   }
+}
+
+function usualOf(samples: Float64Array): number {
+  const usual = samples.sort()[Math.ceil(PERCENTILE * samples.length) - 1] ?? UNKNOWN_MS;
+  return Math.min(MOST_MS, Math.max(LEAST_MS, usual));
 }

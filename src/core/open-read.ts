@@ -14,8 +14,9 @@ import type { Budget } from "./budget.js";
 import type { BucketSet } from "./bucket-set.js";
 import type { ChunkRows } from "./chunk-rows.js";
 import { BucketError, VaultError } from "./errors.js";
+import type { DamageNotes, DamageNotesDeps } from "./damage-notes.js";
 import type { ChunkRecord } from "./model.js";
-import type { DamageReports, Log } from "./ports.js";
+import type { Damage } from "./ports.js";
 import type { ParityCoder, Sealer } from "./sealing.js";
 import { quorum } from "./quorum.js";
 
@@ -25,30 +26,35 @@ const MAX_SETS = 64;
 /** What reading needs of the buckets: a recovery without a database has this too (recover.ts). */
 export type ReadableBuckets = Pick<BucketSet, "port" | "suspects" | "latencies">;
 
-export interface OpenReadDeps {
+export interface OpenReadDeps extends DamageNotesDeps {
   readonly buckets: ReadableBuckets;
   readonly sealer: Sealer & ParityCoder;
   /** Memory for rebuilding alone: whoever waits for it holds none of it. */
   readonly rebuildBudget: Budget;
-  readonly damage: DamageReports;
-  readonly log: Log;
+}
+
+/** What is read, and what was found out about it by earlier reads. */
+export interface Reading {
+  readonly body: Body;
+  readonly rows: ChunkRows;
+  readonly notes: DamageNotes;
 }
 
 /** Throws the error of the chunk's own object when the read cannot be rebuilt either. */
 export async function openRead(
   deps: OpenReadDeps,
-  body: Body,
-  rows: ChunkRows,
+  reading: Reading,
   read: SegmentRead,
   signal: AbortSignal,
 ): Promise<Uint8Array> {
+  const { body, rows, notes } = reading;
   const row = await rows.of(read.chunkIndex);
-  if (body.parity.parityChunks === 0) return openOwn(deps, body, rows, read, signal);
+  if (body.parity.parityChunks === 0) return openOwn(deps, reading, read, signal);
 
   const stop = new AbortController();
   const until = AbortSignal.any([signal, stop.signal]);
   let isOpen = false;
-  const own = openOwn(deps, body, rows, read, until).then(opened => {
+  const own = openOwn(deps, reading, read, until).then(opened => {
     isOpen = true;
     return opened;
   });
@@ -61,9 +67,10 @@ export async function openRead(
   try {
     if (isOpen) return await own;
     if (failure === LATE && lateMs > 0) deps.buckets.latencies.addLate(row.bucketId);
-    const rebuilt = openRebuilt(deps, body, rows, read, until);
+    const rebuilt = openRebuilt(deps, reading, read, until);
     const opened = await Promise.any([own, rebuilt]);
-    if (failure !== LATE) await reportDamage(deps, body, row, failure);
+    const damage = damageOf(failure);
+    if (damage) await notes.add(row, damage);
     return opened;
   } catch (error) {
     signal.throwIfAborted();
@@ -83,8 +90,7 @@ const LATE = Symbol("late");
  */
 async function openOwn(
   deps: OpenReadDeps,
-  body: Body,
-  rows: ChunkRows,
+  { body, rows }: Reading,
   read: SegmentRead,
   signal: AbortSignal,
 ): Promise<Uint8Array> {
@@ -95,6 +101,8 @@ async function openOwn(
     signal.throwIfAborted();
     // A moved object is missing where it was; a bucket that does not answer says nothing of where its objects are.
     if (error instanceof BucketError && !(error instanceof MissingObject)) throw error;
+    // Where rebuilding is the other way, a query for each chunk of a lost bucket would make it wait for the database.
+    if (body.parity.parityChunks > 0 && rows.areFresh) throw error;
     const now = await rows.again(read.chunkIndex);
     if (now.objectKey === row.objectKey) throw error; // a key is never used twice: it has not moved
     return open(deps, body, read, await fetchColumns(deps.buckets, now, read, signal));
@@ -103,8 +111,7 @@ async function openOwn(
 
 async function openRebuilt(
   deps: OpenReadDeps,
-  body: Body,
-  rows: ChunkRows,
+  { body, rows, notes }: Reading,
   read: SegmentRead,
   signal: AbortSignal,
 ): Promise<Uint8Array> {
@@ -114,8 +121,10 @@ async function openRebuilt(
   const bytes = shardBytes(body.layout, body.plainBytes, body.parity, stripe);
   const needed = dataChunkCount(body.parity, bytes);
   const others = [...(await rows.stripe(stripe)).values()].filter(({ shard }) => shard !== missing);
-  const { suspects } = deps.buckets;
-  others.sort((a, b) => Number(suspects.has(a.bucketId)) - Number(suspects.has(b.bucketId)));
+  const { suspects, latencies } = deps.buckets;
+  const isLastResort = ({ bucketId }: ChunkRecord) =>
+    suspects.has(bucketId) || notes.lacking.has(bucketId) || latencies.lateMs(bucketId) === 0;
+  others.sort((a, b) => Number(isLastResort(a)) - Number(isLastResort(b)));
   const columns = { start: read.firstByte, end: read.lastByte + 1 };
   using _held = await deps.rebuildBudget.acquire((needed + 1) * (columns.end - columns.start), signal);
 
@@ -129,7 +138,7 @@ async function openRebuilt(
     if (!rebuilt) throw new VaultError("INTERNAL", "nothing was rebuilt");
     return open(deps, body, read, rebuilt);
   };
-  const lateMs = Math.max(...others.map(row => deps.buckets.latencies.lateMs(row.bucketId)));
+  const lateMs = Math.max(0, ...others.slice(0, needed).map(row => latencies.lateMs(row.bucketId)));
   try {
     return await openFrom(await quorum(attempts, { needed, lateMs, signal }));
   } catch (error) {
@@ -183,20 +192,10 @@ function open(deps: OpenReadDeps, body: Body, read: SegmentRead, stored: Uint8Ar
   return deps.sealer.open(body.message, read.position, stored, read.isLast);
 }
 
-/** What is missing or wrong for good is told to repair; what may come back by itself is not. */
-async function reportDamage(
-  { damage, log }: OpenReadDeps,
-  { fileId }: Body,
-  row: ChunkRecord,
-  cause: unknown,
-): Promise<void> {
-  const state = cause instanceof FormatError ? "corrupt" : cause instanceof MissingObject ? "missing" : null;
-  if (state === null) return;
-  log.warn("a chunk was rebuilt for a reader", { fileId, stripe: row.stripe, shard: row.shard, state });
-  // The reader has its bytes: that the note could not be written is no reason to fail it.
-  await damage.report(fileId, row, state).catch((error: unknown) => {
-    log.warn("damage could not be noted", { fileId, reason: String(error) });
-  });
+/** What is missing or wrong for good is for repair to know; what may come back by itself, or is only late, is not. */
+function damageOf(failure: unknown): Damage["state"] | null {
+  if (failure instanceof FormatError) return "corrupt";
+  return failure instanceof MissingObject ? "missing" : null;
 }
 
 /** All choices of `count` of `items`. */

@@ -194,13 +194,19 @@ export interface ChunkMap {
   chunks(fileId: FileId, fromStripe: number, toStripe: number): Promise<readonly ChunkRecord[]>;
 }
 
+/** What became of a chunk's object. */
+export interface Damage {
+  readonly chunk: ChunkRecord;
+  readonly state: "missing" | "corrupt";
+}
+
 /** Chunks that were found missing or corrupt: what repair works on. */
 export interface DamageReports {
   /**
-   * Notes what became of a chunk's object, unless the row names another by now, and that its file is degraded.
+   * Notes what became of objects of a file, but of those whose row names another by now, and that the file is degraded.
    * Idempotent.
    */
-  report(fileId: FileId, chunk: ChunkRecord, state: "missing" | "corrupt"): Promise<void>;
+  report(fileId: FileId, damage: readonly Damage[]): Promise<void>;
 }
 
 /** What makes a file of a complete upload. */

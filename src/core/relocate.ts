@@ -86,7 +86,7 @@ export async function readChunk(
   if (bytes === "unreadable") return bytes;
   if (bytes !== null && (await hasDigest(bytes, chunk.digest))) return bytes;
   const state = bytes === null ? "missing" : "corrupt";
-  await deps.damage.report(chunk.fileId, chunk, state);
+  await deps.damage.report(chunk.fileId, [{ chunk, state }]);
   return state;
 }
 

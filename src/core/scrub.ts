@@ -138,7 +138,8 @@ async function scrubPage(
     const repair = await repairChunk(deps, file, chunk, options.signal);
     total[repair]++;
     // Who repairs what does not answer wants to be told of it, until it is read again and found right.
-    if (repair !== "repaired" && state === "unreadable") await deps.damage.report(file.id, chunk, "missing");
+    if (repair !== "repaired" && state === "unreadable")
+      await deps.damage.report(file.id, [{ chunk, state: "missing" }]);
   }
   for (const chunk of crowded(right)) {
     if ((await relocateChunk(deps, chunk, options.signal)) === "moved") total.spread++;

@@ -35,7 +35,7 @@ export type Task =
   | { readonly verb: "digest"; readonly chunks: readonly Bytes[] }
   | {
       readonly verb: "rebuild";
-      readonly read: StripeRead;
+      readonly read: Omit<StripeRead, "present"> & { readonly present: ReadonlyMap<number, Bytes> };
       readonly missing: readonly number[];
       readonly columns: Columns | undefined;
     };
@@ -82,8 +82,10 @@ function doIt(task: Task): Partial<Done> {
       return { sum: task.sum.chunks, used: [task.stored.buffer] };
     case "digest":
       return { chunks: task.chunks, digests: task.chunks.map(digestOf) };
-    case "rebuild":
-      return { chunks: rebuild(task.read, task.missing, task.columns) };
+    case "rebuild": {
+      const used = [...task.read.present.values()].map(({ buffer }) => buffer);
+      return { chunks: rebuild(task.read, task.missing, task.columns), used };
+    }
   }
 }
 

@@ -11,6 +11,9 @@ const PASSWORD = "correct horse";
 /** 4+2 over six buckets. */
 const WIDTH = 6;
 const DATA = 4;
+/** Two buckets that fail, and how many reads may go by until that is known. */
+const LOST = [1, 4];
+const FIRST_READS = 8;
 
 let vault: Vault;
 beforeAll(async () => {
@@ -182,6 +185,28 @@ describe("a download of a file that has lost chunks", () => {
     expect(await own.read(file.hash, PASSWORD)).toEqual(plain);
     release?.();
     expect((await own.files.find(file.hash))?.status).toBe("available");
+  });
+
+  type Loss = (of: Vault, rows: readonly ChunkRecord[]) => Promise<unknown>;
+  test.each<[string, Loss]>([
+    ["have stopped to answer", async of => LOST.map(at => of.faulty[at]?.stall("get"))],
+    ["have lost their objects", (of, rows) => Promise.all(rows.map(row => of.replace(row, null)))],
+  ])("asks buckets that %s for their own chunks, but not to rebuild others", async (_, lose) => {
+    await using own = await openVault({ parity: "default" });
+    const plain = bytesOf(100 * PLAIN_PER_CHUNK, 9);
+    const file = await own.store(plain, { chunkBytes: CHUNK_BYTES });
+    const rows = await rowsOf(file, own);
+    const before = LOST.map(at => own.faulty[at]?.calls.get ?? 0);
+    const nameOf = ({ bucketId }: ChunkRecord) => own.buckets.port(bucketId).name;
+    const lost = LOST.map(at => rows.filter(row => nameOf(row) === own.faulty[at]?.name));
+    await lose(own, lost.flat());
+    expect(await own.read(file.hash, PASSWORD)).toEqual(plain);
+    for (const bucket of own.faulty) bucket.heal();
+    for (const [i, at] of LOST.entries()) {
+      const asked = (own.faulty[at]?.calls.get ?? 0) - (before[i] ?? 0);
+      const itsOwn = lost[i]?.filter(({ shard }) => shard < DATA).length ?? 0;
+      expect(asked).toBeLessThanOrEqual(itsOwn + FIRST_READS);
+    }
   });
 });
 
