@@ -15,7 +15,7 @@ const ROOMS: Record<string, { rooms: string[]; packages: string[] }> = {
     rooms: ["format"],
     packages: ["node:crypto", "node:events", "node:stream", "node:timers/promises"],
   },
-  workers: { rooms: ["core", "format"], packages: ["piscina"] },
+  workers: { rooms: ["core", "format"], packages: ["node:crypto", "piscina"] },
   buckets: {
     rooms: ["core"],
     packages: [

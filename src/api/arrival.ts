@@ -2,8 +2,6 @@
  * A file that comes whole in one request, at whichever door: begun, taken in, made a file; or abandoned, so that
  * nothing is left but what the sweep clears.
  */
-import type { Hash } from "node:crypto";
-import { createHash } from "node:crypto";
 import { VaultError } from "../core/errors.js";
 import type { Caller, StoredFile } from "../core/model.js";
 import { recut } from "../core/recut.js";
@@ -12,7 +10,6 @@ import type { Uploads } from "../core/uploads.js";
 
 export class Arrival {
   #token: string;
-  readonly #hash: Hash = createHash("sha256");
   #sha256: string | undefined;
 
   private constructor(
@@ -37,8 +34,14 @@ export class Arrival {
 
   /** Stores all of `source`, whose end is the end of the file: it must throw where it is cut short. */
   async take(source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
-    await this.uploads.append(this.#token, 0, this.#hashing(source), { lastByte: "by-source", signal });
-    this.#sha256 = this.#hash.digest("hex");
+    const plainHash = this.uploads.plainHash();
+    try {
+      await this.uploads.append(this.#token, 0, source, { lastByte: "by-source", signal, plainHash });
+    } catch (error) {
+      plainHash.release();
+      throw error;
+    }
+    this.#sha256 = Buffer.from(await plainHash.digest()).toString("hex");
   }
 
   /** Cuts what is stored anew, if it was cut otherwise. */
@@ -52,12 +55,5 @@ export class Arrival {
 
   abandon(): Promise<void> {
     return this.uploads.abandon(this.#token, this.caller);
-  }
-
-  async *#hashing(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    for await (const piece of source) {
-      this.#hash.update(piece);
-      yield piece;
-    }
   }
 }

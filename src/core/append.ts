@@ -21,7 +21,7 @@ import type { ChunkRecord, Tail, Upload } from "./model.js";
 import { nextUnlessAborted } from "./next-unless-aborted.js";
 import type { Random } from "./placement.js";
 import type { ChunkMap } from "./ports.js";
-import type { SealedChunk } from "./sealing.js";
+import type { PlainHash, SealedChunk } from "./sealing.js";
 import { Scatter } from "./scatter.js";
 import type { PlainChunk, StripesDeps } from "./stripes.js";
 import { Stripes } from "./stripes.js";
@@ -60,6 +60,8 @@ export interface AppendRequest {
    * append. Where it is given, an append is all or nothing, a source that breaks included.
    */
   readonly verify?: (() => void) | undefined;
+  /** Is given the bytes of this append in order. */
+  readonly plainHash?: PlainHash | undefined;
 }
 
 /** Appends and returns the offset that is durable afterwards. Throws what ended the source, after keeping what came. */
@@ -230,7 +232,13 @@ class Writer {
   async #store(chunkIndex: number, plain: Uint8Array, isLast: boolean): Promise<void> {
     const plainBytes = plain.length; // read before the sealer takes the buffer
     const position = chunkIndex * segmentsPerChunk(this.#upload.layout);
-    const chunk = { chunkIndex, position, plain, isLast };
+    const { plainHash } = this.request;
+    const chunk = {
+      chunkIndex,
+      position,
+      plain: plainHash ? await plainHash.update(plain) : plain,
+      isLast,
+    };
     const sealing = this.#stripes.seal(chunk);
     const data = sealing.then(sealed => this.#put(chunkIndex, this.#stripes.shardOf(chunkIndex), sealed));
     this.#stripes.storing(chunkIndex, data);

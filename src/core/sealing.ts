@@ -9,6 +9,16 @@ export interface SealedChunk {
   readonly digest: Uint8Array;
 }
 
+/** A SHA-256 of plain bytes, taken in the order in which they are given. */
+export interface PlainHash {
+  /** Takes the next bytes, and gives back what holds them now: what was given may be detached. */
+  update(plain: Uint8Array): Promise<Uint8Array>;
+  /** The digest of all that was given; ends the hash. */
+  digest(): Promise<Uint8Array>;
+  /** Forgets what was given, where no digest is wanted any more. May be called at any time. */
+  release(): void;
+}
+
 /** `format/floe` off the event loop. Takes ownership of the buffers it is given (they are detached or used again). */
 export interface Sealer {
   /** Memory of `bytes` to fill and give to {@link seal}; what is not written holds anything. */
@@ -23,6 +33,7 @@ export interface Sealer {
   ): Promise<SealedChunk>;
   /** Rejects with a FormatError when `stored` is not authentic. */
   open(message: FloeMessage, position: number, stored: Uint8Array, isLast: boolean): Promise<Uint8Array>;
+  plainHash(): PlainHash;
   /** Takes the memory of what it sealed or opened back, once nobody reads it any more. */
   recycle(bytes: Uint8Array): void;
 }

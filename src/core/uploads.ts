@@ -29,6 +29,7 @@ import type { Passwords } from "./passwords.js";
 import type { GrantStore, NewGrant } from "./grant-ports.js";
 import type { AttemptLimiter, ChunkMap, Clock, FileStore, UploadStore } from "./ports.js";
 import { requireRole } from "./roles.js";
+import type { PlainHash } from "./sealing.js";
 import type { TermLimits } from "./terms.js";
 import { checkTerms } from "./terms.js";
 import { offsetMismatch, takenOver, tooLarge } from "./upload-errors.js";
@@ -59,6 +60,11 @@ const NO_FACTS: UploadFacts = { uploadMetadata: null, uploadConcat: null, parts:
 
 export class Uploads {
   constructor(private readonly deps: UploadsDeps) {}
+
+  /** For an append that takes all bytes of a file; whoever does not ask for its digest must release it. */
+  plainHash(): PlainHash {
+    return this.deps.sealer.plainHash();
+  }
 
   /** Throws before anything is stored when any of the input is out of its bounds. */
   begin(input: BeginUpload, caller: Caller): Promise<BegunUpload> {
@@ -125,7 +131,7 @@ export class Uploads {
     token: string,
     offset: number,
     source: AsyncIterable<Uint8Array>,
-    options: Pick<AppendRequest, "lastByte" | "signal" | "verify">,
+    options: Pick<AppendRequest, "lastByte" | "signal" | "verify" | "plainHash">,
   ): Promise<number> {
     const upload = await this.find(token);
     if (upload.stage !== "receiving") {

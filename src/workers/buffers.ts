@@ -32,3 +32,10 @@ export class Buffers {
     this.#keptBytes += bytes;
   }
 }
+
+/** The bytes in a buffer that may be transferred: copied where they are a small part of one that is not theirs alone. */
+export function owned(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { buffer, byteLength } = bytes;
+  const isTheirs = buffer instanceof ArrayBuffer && byteLength >= buffer.byteLength / 2;
+  return isTheirs ? new Uint8Array(buffer, bytes.byteOffset, byteLength) : new Uint8Array(bytes);
+}

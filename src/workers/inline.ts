@@ -1,5 +1,6 @@
 /** Sealer and ParityCoder on the calling thread: for chunks so small that a trip to a worker costs more than the work. */
-import type { ParityCoder, ParitySum, SealedChunk, Sealer } from "../core/sealing.js";
+import { createHash } from "node:crypto";
+import type { ParityCoder, ParitySum, PlainHash, SealedChunk, Sealer } from "../core/sealing.js";
 import { allocate, release } from "../format/bytes.js";
 import { digestOf } from "../format/core.js";
 import type { FloeMessage } from "../format/floe.js";
@@ -35,6 +36,18 @@ export class InlineSealer implements Sealer, ParityCoder {
     const opened = openSegments(message, position, stored, isLast);
     release(stored);
     return opened;
+  }
+
+  plainHash(): PlainHash {
+    const hash = createHash("sha256");
+    return {
+      update: async plain => {
+        hash.update(plain);
+        return plain;
+      },
+      digest: async () => hash.digest(),
+      release() {},
+    };
   }
 
   recycle(bytes: Uint8Array): void {

@@ -1,14 +1,15 @@
 /** Sealer and ParityCoder on a pool of threads, so that AES, SHA-256 and parity never hold up the event loop. */
-import { Piscina } from "piscina";
-import type { ParityCoder, ParitySum, SealedChunk, Sealer } from "../core/sealing.js";
+import type { ParityCoder, ParitySum, PlainHash, SealedChunk, Sealer } from "../core/sealing.js";
 import { FormatError } from "../format/errors.js";
 import type { FloeMessage } from "../format/floe.js";
 import { openSegments } from "../format/floe.js";
 import { storedBytes } from "../format/layout.js";
 import type { ParityProfile } from "../format/parity/code.js";
 import type { Columns, StripeRead } from "../format/parity/rebuild.js";
-import { Buffers } from "./buffers.js";
+import { Buffers, owned } from "./buffers.js";
 import { InlineSealer } from "./inline.js";
+import { LaneHash } from "./lane-hash.js";
+import { Lanes } from "./lanes.js";
 import type { Done, SumTask, Task, TaskAnswer } from "./seal-worker.js";
 
 /** Below this many bytes the trip to a thread and back (about 50 µs) costs more than sealing here (under 40 µs). */
@@ -17,17 +18,13 @@ const INLINE_BYTES = 64 * 1024;
 const OPEN_INLINE_BYTES = 1024 * 1024;
 
 export class SealerPool implements Sealer, ParityCoder {
-  readonly #pool: Piscina;
+  readonly #lanes: Lanes<Task, TaskAnswer>;
   readonly #inline = new InlineSealer();
   readonly #buffers = new Buffers();
 
   /** `threads`: how many chunks are sealed or opened at once; a core each is enough. */
   constructor(threads: number) {
-    this.#pool = new Piscina({
-      filename: new URL("./seal-worker.js", import.meta.url).href,
-      minThreads: threads,
-      maxThreads: threads,
-    });
+    this.#lanes = new Lanes(new URL("./seal-worker.js", import.meta.url), threads);
   }
 
   buffer(bytes: number): Uint8Array<ArrayBuffer> {
@@ -71,6 +68,22 @@ export class SealerPool implements Sealer, ParityCoder {
     return chunks[0] as Uint8Array; // one chunk in, one chunk out
   }
 
+  /** On one thread from its first bytes on: a native hash cannot move. */
+  plainHash(): PlainHash {
+    const lane = this.#lanes.idlest();
+    let place: PlainHash | undefined;
+    return {
+      update: plain => {
+        // The chunks of a file are of one size but the last, so that the first says whether trips to a thread pay.
+        const isSmall = plain.length < INLINE_BYTES;
+        place ??= isSmall ? this.#inline.plainHash() : new LaneHash((...task) => this.#run(...task, lane));
+        return place.update(plain);
+      },
+      digest: () => (place ?? this.#inline.plainHash()).digest(),
+      release: () => place?.release(),
+    };
+  }
+
   recycle({ buffer, byteLength }: Uint8Array): void {
     if (buffer.byteLength === byteLength) this.#buffers.give(buffer); // else it is a part of what others may hold
   }
@@ -105,11 +118,11 @@ export class SealerPool implements Sealer, ParityCoder {
   }
 
   async close(): Promise<void> {
-    await this.#pool.close();
+    await this.#lanes.close();
   }
 
-  async #run(task: Task, transferList: ArrayBuffer[]): Promise<Done> {
-    const answer: TaskAnswer = await this.#pool.run(task, { transferList });
+  async #run(task: Task, transferList: ArrayBuffer[], lane = this.#lanes.idlest()): Promise<Done> {
+    const answer = await this.#lanes.run(lane, task, transferList);
     if ("formatError" in answer) throw new FormatError(answer.formatError);
     for (const buffer of answer.used) this.#buffers.give(buffer);
     return answer;
@@ -136,11 +149,4 @@ function totalBytes(chunks: readonly Uint8Array[]): number {
 
 function buffersOf(chunks: readonly Uint8Array<ArrayBuffer>[]): ArrayBuffer[] {
   return chunks.map(({ buffer }) => buffer);
-}
-
-/** The bytes in a buffer that may be transferred: copied where they are a small part of one that is not theirs alone. */
-function owned(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  const { buffer, byteLength } = bytes;
-  const isTheirs = buffer instanceof ArrayBuffer && byteLength >= buffer.byteLength / 2;
-  return isTheirs ? new Uint8Array(buffer, bytes.byteOffset, byteLength) : new Uint8Array(bytes);
 }

@@ -1,4 +1,6 @@
 /** What runs in each worker thread: one piece of work on one chunk or stripe, whose memory is handed back without copying. */
+import type { Hash } from "node:crypto";
+import { createHash } from "node:crypto";
 import { move, transferableSymbol, valueSymbol } from "piscina";
 import { digestOf } from "../format/core.js";
 import { FormatError } from "../format/errors.js";
@@ -32,6 +34,8 @@ export type Task =
       })
   | ({ readonly verb: "open"; readonly stored: Bytes } & Segments)
   | { readonly verb: "add"; readonly stored: Bytes; readonly sum: SumTask }
+  | { readonly verb: "hash"; readonly id: string; readonly plain: Bytes }
+  | { readonly verb: "endHash"; readonly id: string }
   | { readonly verb: "digest"; readonly chunks: readonly Bytes[] }
   | {
       readonly verb: "rebuild";
@@ -80,6 +84,14 @@ function doIt(task: Task): Partial<Done> {
     case "add":
       addTo(task.sum, task.stored);
       return { sum: task.sum.chunks, used: [task.stored.buffer] };
+    case "hash":
+      hashOf(task.id).update(task.plain);
+      return { chunks: [task.plain] };
+    case "endHash": {
+      const digest = hashOf(task.id).digest();
+      hashes.delete(task.id);
+      return { digests: [digest] };
+    }
     case "digest":
       return { chunks: task.chunks, digests: task.chunks.map(digestOf) };
     case "rebuild": {
@@ -87,6 +99,17 @@ function doIt(task: Task): Partial<Done> {
       return { chunks: rebuild(task.read, task.missing, task.columns), used };
     }
   }
+}
+
+/** The hashes that run on this thread. */
+const hashes = new Map<string, Hash>();
+
+function hashOf(id: string): Hash {
+  const known = hashes.get(id);
+  if (known) return known;
+  const begun = createHash("sha256");
+  hashes.set(id, begun);
+  return begun;
 }
 
 function addTo({ profile, shard, chunks, isEmpty }: SumTask, data: Uint8Array): void {
