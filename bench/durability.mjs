@@ -1,12 +1,13 @@
 /**
  * `npm run bench:durability`: what surviving two lost buckets costs. Uploads with parity (4+2 over six folders) beside
- * uploads without, downloads with two buckets away or emptied beside downloads with all, and how fast everything is read
+ * uploads without, downloads with two buckets gone or emptied beside downloads with all, and how fast everything is read
  * again and rebuilt. Each in turn, round by round. Files without parity are an installation of their own, since nothing
  * brings them back.
  */
 import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { DiskBucket } from "../dist/buckets/disk.js";
 import { startEmbedded } from "../dist/database/embedded.js";
 import { machineFacts, settle } from "./machine.mjs";
 import { runClient, stopAll } from "./processes.mjs";
@@ -43,18 +44,14 @@ async function run() {
     await upload({ of: unprotected, settings: { PARITY: "none" }, speeds: speeds.none });
     await clearData(unprotected);
     const hash = await upload({ of: folder, settings: { ...env, PARITY: "4+2" }, speeds: speeds.parity });
-    await download(hash, speeds.healthy);
-    await download(hash, speeds.away, () => moveBuckets("away"));
-    await moveBuckets("back");
-    await moveObjects("away");
-    await download(hash, speeds.emptied);
-    await moveObjects("back");
+    await lose(hash, speeds.away, "gone", speeds.healthy);
+    await lose(hash, speeds.emptied, "emptied", speeds.healthy);
   }
   line("upload, PARITY=none", speeds.none);
   line("upload, PARITY=4+2", speeds.parity);
   aim("with parity, of without", median(speeds.parity) / median(speeds.none), 0.75);
   line("download, six buckets", speeds.healthy);
-  line("download, two of six away", speeds.away);
+  line("download, two of six gone", speeds.away);
   aim("degraded, of healthy", median(speeds.away) / median(speeds.healthy), 0.6);
   line("download, two of six emptied", speeds.emptied);
   aim("degraded, of healthy", median(speeds.emptied) / median(speeds.healthy), 0.6);
@@ -81,27 +78,26 @@ async function upload({ of, settings: how, speeds }) {
   return hash;
 }
 
-/** `before`: done once the server is up, which makes the folders of its buckets when it starts. */
-async function download(hash, speeds, before = () => {}) {
+/** A download while all buckets are there, and one after two of them are lost under the running server. */
+async function lose(hash, speeds, how, healthySpeeds) {
   const server = await startServer(folder, env);
-  await before();
-  const { seconds } = await runClient({ task: "download", url: server.url, hash, bytes: settings.bytes });
-  speeds.push(settings.bytes / 1e6 / seconds);
-  await server.stop();
-}
-
-/** As if the disks were gone. */
-async function moveBuckets(to) {
+  healthySpeeds.push(await downloadSpeed(server, hash));
   for (const name of AWAY) {
-    const [here, away] = [join(bucketsOf(folder), name), join(folder, `away-${name}`)];
-    await (to === "away" ? rename(here, away) : rename(away, here));
+    await rename(join(bucketsOf(folder), name), join(folder, `away-${name}`));
+    if (how === "emptied") await DiskBucket.open(name, join(bucketsOf(folder), name));
+  }
+  speeds.push(await downloadSpeed(server, hash));
+  await server.stop();
+  for (const name of AWAY) {
+    await rm(join(bucketsOf(folder), name), { recursive: true, force: true });
+    await rename(join(folder, `away-${name}`), join(bucketsOf(folder), name));
   }
 }
 
-/** As if the buckets were new: a server that starts makes the folders anew, and finds nothing there. */
-async function moveObjects(to) {
-  if (to === "back") for (const name of AWAY) await rm(join(bucketsOf(folder), name), { recursive: true });
-  await moveBuckets(to);
+async function downloadSpeed({ url }, hash) {
+  settle(folder, settings.bytes);
+  const { seconds } = await runClient({ task: "download", url, hash, bytes: settings.bytes });
+  return settings.bytes / 1e6 / seconds;
 }
 
 function bucketsOf(of) {

@@ -26,6 +26,8 @@ import { hasDigest, readWhole } from "./whole-object.js";
 const PAGE = 256;
 /** How often a chunk is placed anew when another chunk of its stripe has come to the same bucket meanwhile. */
 const MAX_TRIES = 5;
+/** Stripes that are repaired at once: most of the time of one goes by in waiting for buckets and the database. */
+const STRIPES_AT_ONCE = 4;
 
 export interface RepairDeps extends RelocateDeps {
   readonly coder: ParityCoder;
@@ -59,12 +61,54 @@ export async function repairFile(
   const counts = noRepairs();
   const file = await deps.files.find({ id });
   if (!file || file.status === "gone") return counts;
-  for await (const row of damagedChunks(deps, id)) {
-    counts[await repairChunk(deps, file, row, signal)]++;
-    if (performance.now() >= until) break;
-  }
+  await repairChunks(deps, file, damagedChunks(deps, id), {
+    until,
+    signal,
+    onRepair: async repair => void counts[repair]++,
+  });
   await settle(deps, id, counts);
   return counts;
+}
+
+/**
+ * Repairs chunks of a file, which come in the order of their stripes, until the time is over. Those of one stripe one
+ * after the other: each is to see where those before it have come to lie. Rejects as {@link repairChunk} does.
+ */
+export async function repairChunks<Row extends ChunkRecord>(
+  deps: RepairDeps,
+  file: StoredFile,
+  rows: AsyncIterable<Row> | Iterable<Row>,
+  options: {
+    readonly until: number;
+    readonly signal: AbortSignal;
+    readonly onRepair: (repair: Repair, row: Row) => Promise<void>;
+  },
+): Promise<void> {
+  const stripes = byStripe(rows);
+  const repairing = Array.from({ length: STRIPES_AT_ONCE }, async () => {
+    for await (const stripe of stripes) {
+      for (const row of stripe) {
+        await options.onRepair(await repairChunk(deps, file, row, options.signal), row);
+        if (performance.now() >= options.until) return;
+      }
+    }
+  });
+  const failed = (await Promise.allSettled(repairing)).find(result => result.status === "rejected");
+  if (failed) throw failed.reason;
+}
+
+async function* byStripe<Row extends ChunkRecord>(
+  rows: AsyncIterable<Row> | Iterable<Row>,
+): AsyncGenerator<Row[]> {
+  let stripe: Row[] = [];
+  for await (const row of rows) {
+    if (stripe[0] && stripe[0].stripe !== row.stripe) {
+      yield stripe;
+      stripe = [];
+    }
+    stripe.push(row);
+  }
+  if (stripe.length > 0) yield stripe;
 }
 
 async function* damagedChunks({ health }: RepairDeps, id: FileId): AsyncGenerator<ChunkRecord> {

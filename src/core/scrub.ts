@@ -10,7 +10,7 @@ import type { Manifests } from "./manifests.js";
 import type { BucketId, StoredFile } from "./model.js";
 import type { PlacedChunk } from "./moves.js";
 import type { RepairDeps, Repaired } from "./repair.js";
-import { noRepairs, repairChunk, settle } from "./repair.js";
+import { noRepairs, repairChunks, settle } from "./repair.js";
 import { readChunk, relocateChunk } from "./relocate.js";
 
 /** Chunks that are read at once; each is in memory whole, out of the process's budget. */
@@ -116,7 +116,7 @@ async function scrubPage(
   const rows = await deps.chunkMap.chunks(file.id, fromStripe, toStripe);
   if (rows.length === 0) return null;
   const right: PlacedChunk[] = [];
-  const bad: { chunk: PlacedChunk; state: State }[] = [];
+  const bad: (PlacedChunk & { found: State })[] = [];
   const waiting = rows.map(row => ({ ...row, fileId: file.id })).values();
   const reading = Array.from({ length: READS_AT_ONCE }, async () => {
     for (const chunk of waiting) {
@@ -127,20 +127,23 @@ async function scrubPage(
       if (state === "right") right.push(chunk);
       else total.bad++;
       if (state === "missing" || state === "corrupt" || (state === "unreadable" && options.repairsUnreadable))
-        bad.push({ chunk, state });
+        bad.push({ ...chunk, found: state });
     }
   });
   const failed = (await Promise.allSettled(reading)).find(result => result.status === "rejected");
   await deps.health.verified(file.id, right);
   if (failed) throw failed.reason;
-  // One after the other: each is to see where those before it have come to lie.
-  for (const { chunk, state } of bad) {
-    const repair = await repairChunk(deps, file, chunk, options.signal);
-    total[repair]++;
-    // Who repairs what does not answer wants to be told of it, until it is read again and found right.
-    if (repair !== "repaired" && state === "unreadable")
-      await deps.damage.report(file.id, [{ chunk, state: "missing" }]);
-  }
+  bad.sort((a, b) => a.stripe - b.stripe || a.shard - b.shard);
+  await repairChunks(deps, file, bad, {
+    until: Infinity, // what was found bad is repaired, however long that takes
+    signal: options.signal,
+    async onRepair(repair, chunk) {
+      total[repair]++;
+      // Who repairs what does not answer wants to be told of it, until it is read again and found right.
+      if (repair !== "repaired" && chunk.found === "unreadable")
+        await deps.damage.report(file.id, [{ chunk, state: "missing" }]);
+    },
+  });
   for (const chunk of crowded(right)) {
     if ((await relocateChunk(deps, chunk, options.signal)) === "moved") total.spread++;
   }

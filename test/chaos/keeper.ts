@@ -41,7 +41,11 @@ export class Keeper {
   ) {}
 
   get fileCount(): number {
-    return this.#kept.size + this.#deleted.length;
+    return this.keptCount + this.#deleted.length;
+  }
+
+  get keptCount(): number {
+    return this.#kept.size;
   }
 
   async live(isOver: () => boolean): Promise<void> {
@@ -55,17 +59,21 @@ export class Keeper {
     }
   }
 
-  /** Throws for the first file that is not what it has to be. */
+  /** Throws for the first file that is not what it has to be, the deleted ones included. */
   async check(url: string): Promise<void> {
+    await this.checkKept(url);
+    for (const hash of this.#deleted) {
+      const { status } = await fetch(`${url}/api/retrieve/${hash}?password=whatever`);
+      if (status !== 410) throw new Error(`${hash} was deleted, and is answered with ${status}`);
+    }
+  }
+
+  async checkKept(url: string): Promise<void> {
     for (const [hash, { plain, passwords }] of this.#kept) {
       const opened = await Promise.allSettled(passwords.map(password => download(url, hash, password)));
       const [bytes] = opened.flatMap(result => (result.status === "fulfilled" ? [result.value] : []));
       if (!bytes) throw new Error(`${hash} opens with none of its passwords: ${JSON.stringify(opened)}`);
       if (Buffer.compare(bytes, plain) !== 0) throw new Error(`${hash} is not what it was`);
-    }
-    for (const hash of this.#deleted) {
-      const { status } = await fetch(`${url}/api/retrieve/${hash}?password=whatever`);
-      if (status !== 410) throw new Error(`${hash} was deleted, and is answered with ${status}`);
     }
   }
 

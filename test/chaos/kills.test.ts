@@ -1,7 +1,9 @@
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { createDatabase } from "../support/database.js";
 import { seeded } from "../support/flaky-proxy.js";
 import type { ServerProcess } from "../support/process.js";
 import { Installation } from "../support/process.js";
@@ -13,7 +15,7 @@ import { Keeper } from "./keeper.js";
 import { sweepAndCompare } from "./leftovers.js";
 
 /** `npm run chaos` asks for more. */
-const KILLS = Number(process.env["CHAOS_KILLS"] ?? 100);
+const KILLS = Number(process.env["CHAOS_KILLS"] ?? 200);
 const SEED = Number(process.env["CHAOS_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 const CLIENTS = 2;
 const CHUNK_BYTES = 16 * 1024;
@@ -33,7 +35,7 @@ beforeAll(async () => {
   at = await Installation.make();
   // One more than a stripe has chunks, so that one can be drained.
   const buckets = [1, 2, 3, 4, 5, 6, 7].map(i => pathToFileURL(join(at.dataDir, "buckets", String(i))).href);
-  env = { BUCKETS: buckets.join(",") };
+  env = { BUCKETS: buckets.join(","), MAP_KEY: randomBytes(32).toString("base64") };
   for (const i of [0, 1]) servers[i] = await at.start(env);
 }, 180_000);
 afterAll(() => at.remove());
@@ -99,7 +101,25 @@ async function killAndRestart(): Promise<void> {
   isOver = true;
 }
 
-test(`${KILLS} kills of two replicas lose no acknowledged byte and leave nothing behind (seed ${SEED})`, async () => {
+async function checkAll(files: readonly [string, Uint8Array][], url: string): Promise<void> {
+  for (const [hash, plain] of files) expect(Buffer.compare(await download(url, hash), plain)).toBe(0);
+}
+
+/** Makes an empty database anew from the buckets, and starts a server over it. */
+async function recoverAll(overIt: Record<string, string>, files: number): Promise<string> {
+  const recovery = at.begin(["recover", "--all"], { ...overIt, LOG_LEVEL: "error" });
+  expect([await recovery.exited(), recovery.output]).toEqual([0, expect.stringMatching(/^{.*}\s*$/)]);
+  expect(JSON.parse(recovery.output)).toMatchObject({
+    files,
+    damaged: [],
+    unreadable: [],
+    unnamed: [],
+    missing: { chunks: 0, files: 0 },
+  });
+  return (await at.start(overIt)).url;
+}
+
+test(`${KILLS} kills of two replicas lose no acknowledged byte and leave nothing behind, nor does the database (seed ${SEED})`, async () => {
   const keeper = new Keeper(at, insist, random);
   const drainer = new Drainer(at, env, insist, random);
   const [, , , ...all] = await Promise.all([
@@ -110,12 +130,20 @@ test(`${KILLS} kills of two replicas lose no acknowledged byte and leave nothing
   ]);
   const files = all.flatMap(finished => [...finished]);
   expect(files.length).toBeGreaterThan(CLIENTS);
-  for (const [hash, plain] of files) {
-    expect(Buffer.compare(await download(await anyServer(), hash), plain)).toBe(0);
-  }
+  await checkAll(files, await anyServer());
   expect(keeper.fileCount).toBeGreaterThan(1);
   expect(drainer.count).toBeGreaterThan(0);
   await keeper.check(await anyServer());
   await Promise.all(servers.map(server => server?.kill("SIGKILL")));
   expect(await sweepAndCompare(at, env)).toEqual(NOTHING_BUT_FILES);
+
+  // Then the database is gone as well.
+  const fresh = await createDatabase();
+  try {
+    const url = await recoverAll({ ...env, DATABASE_URL: fresh.url }, files.length + keeper.keptCount);
+    await checkAll(files, url);
+    await keeper.checkKept(url);
+  } finally {
+    await fresh.drop();
+  }
 }, 3_600_000);
