@@ -5,7 +5,7 @@
  */
 import { eventOf } from "./auditor.js";
 import type { BucketSet } from "./bucket-set.js";
-import type { ObjectRef } from "./model.js";
+import type { BucketId, ObjectRef } from "./model.js";
 import type { DeadObjects, FileStore, Log, UploadStore } from "./ports.js";
 
 const BATCH = 500;
@@ -29,7 +29,7 @@ export interface Swept {
   readonly uploads: number;
   readonly files: number;
   readonly objects: number;
-  /** Objects whose bucket did not answer; the next sweep tries again. */
+  /** Objects of buckets that did not answer; the next sweep tries again. */
   readonly objectsLeft: number;
 }
 
@@ -38,11 +38,12 @@ export async function sweep(deps: SweepDeps, signal?: AbortSignal): Promise<Swep
   const { uploads, files } = await sweepExpired(deps, signal);
   let objects = 0;
   let objectsLeft = 0;
+  const failing = new Set<BucketId>();
   for (;;) {
     signal?.throwIfAborted();
     const claimed = await deps.dead.claim(BATCH, deps.graceSeconds);
     if (claimed.length === 0) break;
-    const deleted = await deleteAll(deps, claimed);
+    const deleted = await deleteAll(deps, claimed, failing);
     await deps.dead.forget(deleted);
     objects += deleted.length;
     objectsLeft += claimed.length - deleted.length;
@@ -73,22 +74,33 @@ async function sweepExpired(
   }
 }
 
-async function deleteAll(deps: SweepDeps, objects: readonly ObjectRef[]): Promise<ObjectRef[]> {
+/**
+ * Those that were deleted. A bucket that did not answer joins `failing` and is left alone from then on: all its objects
+ * would wait for its deadline, and those of other buckets behind them.
+ */
+async function deleteAll(
+  { buckets, log }: SweepDeps,
+  objects: readonly ObjectRef[],
+  failing: Set<BucketId>,
+): Promise<ObjectRef[]> {
   const deleted: ObjectRef[] = [];
-  for (let from = 0; from < objects.length; from += PARALLEL_DELETES) {
-    const results = await Promise.allSettled(
-      objects.slice(from, from + PARALLEL_DELETES).map(async ref => {
-        await deps.buckets.port(ref.bucketId).delete(ref.objectKey);
-        return ref;
-      }),
-    );
-    for (const result of results) {
-      if (result.status === "fulfilled") deleted.push(result.value);
-      else
-        deps.log.warn("an object could not be deleted, the next sweep tries again", {
-          reason: String(result.reason),
+  const waiting = objects.values();
+  const deleting = Array.from({ length: PARALLEL_DELETES }, async () => {
+    for (const ref of waiting) {
+      if (failing.has(ref.bucketId)) continue;
+      try {
+        await buckets.port(ref.bucketId).delete(ref.objectKey);
+        deleted.push(ref);
+      } catch (error) {
+        if (failing.has(ref.bucketId)) continue;
+        failing.add(ref.bucketId);
+        log.warn("objects of a bucket could not be deleted, the next sweep tries again", {
+          bucketId: ref.bucketId,
+          reason: String(error),
         });
+      }
     }
-  }
+  });
+  await Promise.all(deleting);
   return deleted;
 }
