@@ -39,20 +39,20 @@ async function run() {
     `files of ${bytes / 2 ** 20} MiB, ${rounds} rounds; MB/s of plain bytes, median (least – greatest)\n`,
   );
   command("migrate");
-  const speeds = { none: [], parity: [], healthy: [], away: [], emptied: [] };
+  const speeds = { none: [], parity: [], healthy: [], gone: [], emptied: [] };
   for (let round = 0; round < rounds; round++) {
     await upload({ of: unprotected, settings: { PARITY: "none" }, speeds: speeds.none });
     await clearData(unprotected);
     const hash = await upload({ of: folder, settings: { ...env, PARITY: "4+2" }, speeds: speeds.parity });
-    await lose(hash, speeds.away, "gone", speeds.healthy);
+    await lose(hash, speeds.gone, "gone", speeds.healthy);
     await lose(hash, speeds.emptied, "emptied", speeds.healthy);
   }
   line("upload, PARITY=none", speeds.none);
   line("upload, PARITY=4+2", speeds.parity);
   aim("with parity, of without", median(speeds.parity) / median(speeds.none), 0.75);
   line("download, six buckets", speeds.healthy);
-  line("download, two of six gone", speeds.away);
-  aim("degraded, of healthy", median(speeds.away) / median(speeds.healthy), 0.6);
+  line("download, two of six gone", speeds.gone);
+  aim("degraded, of healthy", median(speeds.gone) / median(speeds.healthy), 0.6);
   line("download, two of six emptied", speeds.emptied);
   aim("degraded, of healthy", median(speeds.emptied) / median(speeds.healthy), 0.6);
 

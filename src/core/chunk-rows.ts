@@ -6,6 +6,7 @@ import type { ChunkMap } from "./ports.js";
 
 /** Stripes whose rows are fetched at once: bounds memory and queries for a file of any size. */
 const STRIPES_PER_PAGE = 64;
+/** Far less than what is moved stays where it was ({@link ChunkRows.areFresh}). */
 const FRESH_MS = 5_000;
 
 export class ChunkRows {

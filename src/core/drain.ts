@@ -6,6 +6,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { newFileId } from "../format/id.js";
+import { atOnce } from "./at-once.js";
 import type { BucketId, BucketRecord } from "./model.js";
 import type { BucketListing, PlacedChunk } from "./moves.js";
 import { shuffled } from "./placement.js";
@@ -87,11 +88,12 @@ class Round {
     await deps.listing.endReservations(bucketId, deps.idleSeconds);
     await this.#moveTails();
     const chunks = this.#chunks();
-    const moving = Array.from({ length: MOVES_AT_ONCE }, () => this.#moveChunks(chunks));
-    const failed = (await Promise.allSettled(moving)).find(result => result.status === "rejected");
-    if (Object.values(this.#drained).some(count => count > 0))
-      deps.log.info("drained", { bucketId, ...this.#drained });
-    if (failed) throw failed.reason;
+    try {
+      await atOnce(MOVES_AT_ONCE, () => this.#moveChunks(chunks));
+    } finally {
+      if (Object.values(this.#drained).some(count => count > 0))
+        deps.log.info("drained", { bucketId, ...this.#drained });
+    }
   }
 
   get #isOver(): boolean {

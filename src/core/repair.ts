@@ -8,6 +8,7 @@ import { FormatError } from "../format/errors.js";
 import type { FileId } from "../format/id.js";
 import { newFileId } from "../format/id.js";
 import { dataChunkCount, shardBytes } from "../format/parity/code.js";
+import { atOnce } from "./at-once.js";
 import type { Auditor } from "./auditor.js";
 import { eventOf } from "./auditor.js";
 import type { Budget } from "./budget.js";
@@ -85,7 +86,7 @@ export async function repairChunks<Row extends ChunkRecord>(
   },
 ): Promise<void> {
   const stripes = byStripe(rows);
-  const repairing = Array.from({ length: STRIPES_AT_ONCE }, async () => {
+  await atOnce(STRIPES_AT_ONCE, async () => {
     for await (const stripe of stripes) {
       for (const row of stripe) {
         await options.onRepair(await repairChunk(deps, file, row, options.signal), row);
@@ -93,8 +94,6 @@ export async function repairChunks<Row extends ChunkRecord>(
       }
     }
   });
-  const failed = (await Promise.allSettled(repairing)).find(result => result.status === "rejected");
-  if (failed) throw failed.reason;
 }
 
 async function* byStripe<Row extends ChunkRecord>(

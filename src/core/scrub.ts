@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { decodeCore } from "../format/core.js";
+import { atOnce } from "./at-once.js";
 import type { DamagedFiles, ScrubPlaces } from "./health-ports.js";
 import type { Manifests } from "./manifests.js";
 import type { BucketId, StoredFile } from "./model.js";
@@ -118,7 +119,7 @@ async function scrubPage(
   const right: PlacedChunk[] = [];
   const bad: (PlacedChunk & { found: State })[] = [];
   const waiting = rows.map(row => ({ ...row, fileId: file.id })).values();
-  const reading = Array.from({ length: READS_AT_ONCE }, async () => {
+  const read = atOnce(READS_AT_ONCE, async () => {
     for (const chunk of waiting) {
       const state = await stateOf(deps, chunk, options.signal);
       total.checked++;
@@ -130,9 +131,7 @@ async function scrubPage(
         bad.push({ ...chunk, found: state });
     }
   });
-  const failed = (await Promise.allSettled(reading)).find(result => result.status === "rejected");
-  await deps.health.verified(file.id, right);
-  if (failed) throw failed.reason;
+  await read.finally(() => deps.health.verified(file.id, right));
   bad.sort((a, b) => a.stripe - b.stripe || a.shard - b.shard);
   await repairChunks(deps, file, bad, {
     until: Infinity, // what was found bad is repaired, however long that takes

@@ -3,6 +3,7 @@
  * Every step can be repeated after a crash and run on several replicas at once. It never asks a bucket what it holds:
  * an object that the database does not know is left alone (a restored backup must not destroy files).
  */
+import { atOnce } from "./at-once.js";
 import { eventOf } from "./auditor.js";
 import type { BucketSet } from "./bucket-set.js";
 import type { BucketId, ObjectRef } from "./model.js";
@@ -85,7 +86,7 @@ async function deleteAll(
 ): Promise<ObjectRef[]> {
   const deleted: ObjectRef[] = [];
   const waiting = objects.values();
-  const deleting = Array.from({ length: PARALLEL_DELETES }, async () => {
+  await atOnce(PARALLEL_DELETES, async () => {
     for (const ref of waiting) {
       if (failing.has(ref.bucketId)) continue;
       try {
@@ -101,6 +102,5 @@ async function deleteAll(
       }
     }
   });
-  await Promise.all(deleting);
   return deleted;
 }
