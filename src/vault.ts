@@ -32,7 +32,8 @@ import { BucketRows } from "./database/bucket-directory.js";
 import { ChunkRows } from "./database/chunk-map.js";
 import { DatabaseClock } from "./database/clock.js";
 import { DamageRows } from "./database/damage.js";
-import { DeadRows } from "./database/dead-objects.js";
+import { DeadRows, LostRows } from "./database/dead-objects.js";
+import { ExpiryRows } from "./database/expiries.js";
 import { FileRows } from "./database/file-store.js";
 import { GrantRows } from "./database/grant-store.js";
 import { ManifestRows } from "./database/manifest-store.js";
@@ -156,7 +157,16 @@ export async function openVault(
     damage: new DamageRows(database),
     log,
   };
-  const files = new Files({ store: fileRows, passwords, audit, clock, termLimits });
+  const manifests = new Manifests({
+    buckets,
+    chunkMap,
+    budget,
+    random,
+    store: new ManifestRows(database),
+    operatorKey: config.MAP_KEY ?? null,
+    log,
+  });
+  const files = new Files({ store: fileRows, passwords, audit, clock, termLimits, manifests });
   const links = new Links({
     files,
     fileStore: fileRows,
@@ -167,17 +177,9 @@ export async function openVault(
     defaultTtlSeconds: config.LINK_TTL_SECONDS,
   });
   const uses = new UseRows(database);
-  const downloads = new Downloads({ ...gathering, links, files: fileRows, uses, audit });
+  const endable = { buckets, expiries: new ExpiryRows(database), uploads: uploadRows, files: fileRows, log };
+  const downloads = new Downloads({ ...gathering, links, endable, uses, audit });
   const moves = new MoveRows(database);
-  const manifests = new Manifests({
-    buckets,
-    chunkMap,
-    budget,
-    random,
-    store: new ManifestRows(database),
-    operatorKey: config.MAP_KEY ?? null,
-    log,
-  });
   const uploads = new Uploads({
     ...gathering,
     uploads: uploadRows,
@@ -234,11 +236,9 @@ export async function openVault(
     scrubbable,
     verifier: new Verifier({ files, audit, scrubbing: scrubbable }),
     sweepable: {
-      buckets,
+      ...endable,
+      lost: new LostRows(database),
       dead: new DeadRows(database),
-      uploads: uploadRows,
-      files: fileRows,
-      log,
       graceSeconds: config.SWEEP_GRACE_SECONDS,
     },
     async close() {

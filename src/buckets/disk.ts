@@ -16,8 +16,15 @@ import type { BucketFailure } from "../core/errors.js";
 import { BucketError } from "../core/errors.js";
 import type { ObjectKey } from "../core/model.js";
 import { untilAborted } from "./abort.js";
-import type { Bucket, BucketSize, ByteRange } from "../core/ports.js";
-import { assertObjectKey, assertRange, isObjectKey, PAGE_KEYS } from "./object-key.js";
+import type { Bucket, BucketSize, ByteRange, KeyRange } from "../core/ports.js";
+import {
+  assertKeyRange,
+  assertObjectKey,
+  assertRange,
+  isInRange,
+  isObjectKey,
+  PAGE_KEYS,
+} from "./object-key.js";
 
 const TEMP = ".tmp";
 const STATFS_TIMEOUT_MS = 1_000;
@@ -115,16 +122,16 @@ export class DiskBucket implements Bucket, BucketSize {
     });
   }
 
-  async list(after: ObjectKey | null, signal?: AbortSignal): Promise<readonly ObjectKey[]> {
-    if (after !== null) assertObjectKey(after);
+  async list(range: KeyRange = {}, signal?: AbortSignal): Promise<readonly ObjectKey[]> {
+    assertKeyRange(range);
+    const { after, prefix = "" } = range;
     return await this.#attempt("list", signal, async () => {
       const page: ObjectKey[] = [];
       for (const subfolder of SUBFOLDERS) {
-        if (after !== null && subfolder < after.slice(0, 2)) continue;
+        if (after && subfolder < after.slice(0, 2)) continue;
+        if (!prefix.startsWith(subfolder) && !subfolder.startsWith(prefix)) continue;
         signal?.throwIfAborted();
-        page.push(
-          ...(await smallestKeys(join(this.folder, subfolder), after ?? "", PAGE_KEYS - page.length)),
-        );
+        page.push(...(await smallestKeys(join(this.folder, subfolder), range, PAGE_KEYS - page.length)));
         if (page.length === PAGE_KEYS) break;
       }
       return page;
@@ -230,11 +237,11 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** The first `count` keys after `after`, in order. Holds twice as many at most, however full the folder is. */
-async function smallestKeys(folder: string, after: string, count: number): Promise<ObjectKey[]> {
+/** The first `count` keys of the range, in order. Holds twice as many at most, however full the folder is. */
+async function smallestKeys(folder: string, range: KeyRange, count: number): Promise<ObjectKey[]> {
   const keys: ObjectKey[] = [];
   for await (const { name } of await opendir(folder, { bufferSize: PAGE_KEYS })) {
-    if (!isObjectKey(name) || name <= after) continue;
+    if (!isObjectKey(name) || !isInRange(name, range)) continue;
     keys.push(name);
     if (keys.length >= 2 * count) keys.sort().splice(count);
   }

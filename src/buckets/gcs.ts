@@ -6,10 +6,10 @@ import { crc32c } from "@node-rs/crc32";
 import { z } from "zod";
 import { BucketError } from "../core/errors.js";
 import type { ObjectKey } from "../core/model.js";
-import type { Bucket, ByteRange } from "../core/ports.js";
+import type { Bucket, ByteRange, KeyRange } from "../core/ports.js";
 import type { GcsClient, GcsReply } from "./gcs-client.js";
 import { parseJson } from "./gcs-client.js";
-import { assertObjectKey, assertRange, isObjectKey, PAGE_KEYS } from "./object-key.js";
+import { assertKeyRange, assertObjectKey, assertRange, isObjectKey, PAGE_KEYS } from "./object-key.js";
 
 /** The fields by which an object is recognised. Google gives 64-bit numbers as strings. */
 const Stored = z.object({ size: z.string(), crc32c: z.string() });
@@ -88,8 +88,9 @@ export class GcsBucket implements Bucket {
     if (reply.status === 404) await this.#expectBucket(signal);
   }
 
-  async list(after: ObjectKey | null, signal?: AbortSignal): Promise<readonly ObjectKey[]> {
-    if (after !== null) assertObjectKey(after);
+  async list(range: KeyRange = {}, signal?: AbortSignal): Promise<readonly ObjectKey[]> {
+    assertKeyRange(range);
+    const { after, prefix } = range;
     let pageToken: string | undefined;
     do {
       const reply = await this.client.request({
@@ -100,7 +101,8 @@ export class GcsBucket implements Bucket {
           maxResults: String(PAGE_KEYS),
           fields: "items(name),nextPageToken",
           // startOffset is inclusive. No key lies between `after` and `after` with a digit more.
-          ...(after !== null && { startOffset: `${after}0` }),
+          ...(after && { startOffset: `${after}0` }),
+          ...(prefix && { prefix }),
           ...(pageToken !== undefined && { pageToken }),
         },
         signal,

@@ -1,8 +1,8 @@
 /** A bucket in this process's memory, for tests and simulations: the whole contract, and no durability. */
 import { BucketError } from "../core/errors.js";
 import type { ObjectKey } from "../core/model.js";
-import type { Bucket, ByteRange } from "../core/ports.js";
-import { assertObjectKey, assertRange, PAGE_KEYS } from "./object-key.js";
+import type { Bucket, ByteRange, KeyRange } from "../core/ports.js";
+import { assertKeyRange, assertObjectKey, assertRange, isInRange, PAGE_KEYS } from "./object-key.js";
 
 export class MemoryBucket implements Bucket {
   readonly #objects = new Map<ObjectKey, Uint8Array>();
@@ -35,10 +35,10 @@ export class MemoryBucket implements Bucket {
     this.#objects.delete(key);
   }
 
-  async list(after: ObjectKey | null, signal?: AbortSignal): Promise<readonly ObjectKey[]> {
-    if (after !== null) assertObjectKey(after);
+  async list(range: KeyRange = {}, signal?: AbortSignal): Promise<readonly ObjectKey[]> {
+    assertKeyRange(range);
     signal?.throwIfAborted();
-    const keys = [...this.#objects.keys()].filter(key => after === null || key > after);
+    const keys = [...this.#objects.keys()].filter(key => isInRange(key, range));
     return keys.sort().slice(0, PAGE_KEYS);
   }
 }

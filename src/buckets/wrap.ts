@@ -35,7 +35,7 @@ export function wrap(inner: Bucket, policy: Policy): Bucket {
     },
     delete: (key, signal) =>
       policy({ operation: "delete", key, maxBytes: 0 }, until => inner.delete(key, until), signal),
-    list: (after, signal) =>
-      policy({ operation: "list", key: after, maxBytes: 0 }, until => inner.list(after, until), signal),
+    list: (range, signal) =>
+      policy({ operation: "list", key: null, maxBytes: 0 }, until => inner.list(range, until), signal),
   };
 }

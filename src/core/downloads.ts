@@ -1,18 +1,18 @@
 /** A file's way out: a link's token and a range become a stream of authenticated plain bytes. */
 import type { Act, Auditor } from "./auditor.js";
-import { eventOf } from "./auditor.js";
 import { bodyOfFile } from "./body.js";
+import type { EndingsDeps } from "./endings.js";
+import { Endings } from "./endings.js";
 import { VaultError } from "./errors.js";
 import type { GatherDeps } from "./gather.js";
 import { gather } from "./gather.js";
 import type { Links, OpenLink } from "./links.js";
 import type { Caller } from "./model.js";
 import type { UseStore } from "./grant-ports.js";
-import type { FileStore } from "./ports.js";
 
 interface DownloadsDeps extends GatherDeps {
   readonly links: Links;
-  readonly files: FileStore;
+  readonly endable: EndingsDeps;
   readonly uses: UseStore;
   readonly audit: Auditor;
 }
@@ -74,7 +74,9 @@ export class Downloads {
   async delivered({ file: { id, plainBytes }, grant }: OpenLink, range: PlainRange): Promise<void> {
     if (range.end < plainBytes) return;
     if (!(await this.deps.uses.end(grant.id))) return;
-    await this.deps.files.shred(id, "over", eventOf({ action: "FILE_EXPIRED", caller: null, fileId: id }));
+    const { endable } = this.deps;
+    const over = await endable.expiries.over(id);
+    if (over) await new Endings(endable).file(over);
   }
 }
 

@@ -3,6 +3,7 @@ import type { Auditor } from "./auditor.js";
 import type { FileMeta } from "../format/meta.js";
 import { openMeta } from "../format/meta.js";
 import { VaultError } from "./errors.js";
+import type { Manifests } from "./manifests.js";
 import type { Caller, StoredFile } from "./model.js";
 import type { PasswordChange, Passwords } from "./passwords.js";
 import type { Clock, FileStore } from "./ports.js";
@@ -18,6 +19,7 @@ interface FilesDeps {
   readonly audit: Auditor;
   readonly clock: Clock;
   readonly termLimits: TermLimits;
+  readonly manifests: Pick<Manifests, "refresh">;
 }
 
 /** A file, and what its password protects beside the bytes. */
@@ -65,7 +67,7 @@ export class Files {
     { password, ...change }: TermsChange & { password: string | null },
     caller: Caller,
   ): Promise<{ file: StoredFile; meta: FileMeta | null }> {
-    const { audit, clock, passwords, store, termLimits: limits } = this.deps;
+    const { audit, clock, manifests, passwords, store, termLimits: limits } = this.deps;
     const before = await this.require(hash);
     return audit.attempt({ action: "FILE_UPDATED", caller, fileId: before.id }, async updated => {
       if (change.retainUntil !== undefined && !caller.roles.has("admin"))
@@ -75,6 +77,8 @@ export class Files {
       const decide = (locked: StoredFile) => changedTerms(locked, change, context);
       const file = await store.changeTerms(before.id, decide, updated);
       if (!file) throw new VaultError("NOT_FOUND", `no file ${hash}`, { field: "hash" });
+      // Before anybody is told: a database from before this change must find that the buckets know of it.
+      await manifests.refresh(file.id);
       return { file, meta: dek && unlockedMeta(file, dek) };
     });
   }
@@ -82,9 +86,10 @@ export class Files {
   /** See {@link Passwords.change}. Hash and bytes stay. */
   async changePassword(hash: string, change: PasswordChange, caller: Caller): Promise<UnlockedFile> {
     const file = await this.require(hash);
-    const { audit, passwords } = this.deps;
+    const { audit, manifests, passwords } = this.deps;
     return audit.attempt({ action: "FILE_UPDATED", caller, fileId: file.id }, async updated => {
       const dek = await passwords.change(file, change, caller, updated);
+      await manifests.refresh(file.id); // from here on the buckets alone open with the new password too
       return { file, meta: unlockedMeta(file, dek) };
     });
   }

@@ -2,23 +2,25 @@
 import type { FileId } from "../format/id.js";
 import type { ObjectRef, StoredFile } from "./model.js";
 
-/** One object of a manifest: the manifest itself, or a part of a large file's chunk map. */
+/** The lease under which whatever is written of a file that is one already is pending: no upload's writer has it. */
+export const REWRITE_LEASE = 0;
+
+/** One object of a manifest: the manifest itself, a part of a large file's chunk map, or a signpost to it. */
 export interface ManifestObject extends ObjectRef {
-  /** Null: the manifest itself. */
-  readonly part: number | null;
+  readonly part: "root" | "signpost" | number;
   readonly storedBytes: number;
   /** SHA-256 of the stored object. */
   readonly digest: Uint8Array;
 }
 
-/** A manifest as it is written with its file; its revision is 1. */
+/** A manifest as it is written before its file is one; its revision is 1, and it is stale until its signposts stand. */
 export interface NewManifest {
   readonly mapKey: Uint8Array;
   /** Names the operator's key it was written under; empty: none. */
   readonly escrowId: Uint8Array;
   /** Pending under the upload's lease. */
   readonly objects: readonly ManifestObject[];
-  /** False: fewer copies were stored than there should be, so it is stale from the beginning. */
+  /** False: fewer copies were stored than there should be. */
   readonly isComplete: boolean;
 }
 
@@ -44,8 +46,8 @@ export interface ManifestStore {
   stale(after: FileId | null, limit: number, escrowId: Uint8Array): Promise<readonly FileId[]>;
   /** Of these, those that are stale because the file has changed, and were made under this key: {@link stale} has others. */
   changed(after: FileId | null, limit: number, escrowId: Uint8Array): Promise<readonly FileId[]>;
-  /** Marks the manifest as stale, and all of it as not to be kept: an object of it is lost. */
-  outdate(fileId: FileId): Promise<void>;
+  /** Marks the manifest as stale: an object of it is lost. Where it is no signpost, all of the manifest is not to be kept. */
+  outdate(fileId: FileId, lost: ManifestObject): Promise<void>;
   /** Null: no file, a file that is gone, or one without a manifest. */
   read(fileId: FileId): Promise<ManifestState | null>;
   /**

@@ -3,30 +3,27 @@
  * overwritten; whoever commits what is returned declares the objects before it dead.
  */
 import { randomBytes } from "node:crypto";
-import { decodeCore, digestOf } from "../format/core.js";
+import { decodeCore } from "../format/core.js";
 import type { ManifestBody } from "../format/manifest-body.js";
-import { MANIFEST_SLOTS, manifestPrefix, newManifestKey } from "../format/manifest-key.js";
+import { manifestPrefix, newManifestKey } from "../format/manifest-key.js";
 import type { MapRow } from "../format/manifest-map.js";
 import { MAX_PART_ROWS, MapShape, sealPart } from "../format/manifest-map.js";
 import { sealManifest } from "../format/manifest.js";
 import type { Budget } from "./budget.js";
-import type { Copy, CopiesDeps } from "./copies.js";
-import { storeCopies } from "./copies.js";
+import type { Draft } from "./copies.js";
+import { copyCount, slotOrder, storeCopies } from "./copies.js";
 import { VaultError } from "./errors.js";
+import type { SignpostDeps } from "./signposts.js";
 import type { ManifestObject } from "./manifest-ports.js";
 import type { BucketRecord, StoredFile, Upload } from "./model.js";
 import type { ChunkMap } from "./ports.js";
 
-/** With parity m a file survives the loss of m buckets, and so must its manifest; and any one where there are two. */
-const MIN_COPIES = 2;
 /** What a row takes in memory on its way, roughly, in bytes. */
 const ROW_MEMORY_BYTES = 400;
 
-export interface WriterDeps extends CopiesDeps {
+export interface WriterDeps extends SignpostDeps {
   readonly chunkMap: Pick<ChunkMap, "reserve" | "chunks">;
   readonly budget: Budget;
-  /** `MAP_KEY`; null: manifests can be read with hash and password alone. */
-  readonly operatorKey: Uint8Array | null;
 }
 
 /** What a manifest says. */
@@ -79,8 +76,7 @@ export async function writeManifest(
 }
 
 class Writer {
-  readonly #wanted: number;
-  readonly #required: number;
+  readonly #count: { readonly wanted: number; readonly required: number };
 
   constructor(
     private readonly deps: WriterDeps,
@@ -88,8 +84,7 @@ class Writer {
     private readonly source: ManifestSource,
     private readonly shape: MapShape,
   ) {
-    this.#required = source.file.parity.parityChunks + 1;
-    this.#wanted = Math.max(MIN_COPIES, this.#required);
+    this.#count = copyCount(source.file.parity);
   }
 
   /** Writes the parts of a large map, one after the other. */
@@ -98,11 +93,11 @@ class Writer {
     for (let part = 0; part < this.shape.partCount; part++) {
       const { from, to } = this.shape.stripesOfPart(part);
       const rows = await this.#rows(from, to);
-      const copies = await this.#store(() => {
+      const copies = await this.#store(part, () => {
         const objectKey = randomBytes(16).toString("hex");
         return { objectKey, bytes: sealPart({ mapKey: this.source.mapKey, objectKey, part }, rows) };
       });
-      objects.push(...copies.map(copy => toObject(copy, part)));
+      objects.push(...copies);
     }
     return objects;
   }
@@ -125,25 +120,21 @@ class Writer {
   }
 
   /** Writes the manifest itself, in slots of which no copy remains, so that no two keys begin alike. */
-  async roots(body: ManifestBody, before: readonly ManifestObject[]): Promise<ManifestObject[]> {
+  roots(body: ManifestBody, before: readonly ManifestObject[]): Promise<readonly ManifestObject[]> {
     const { hash, core } = this.source.file;
     const { wrap, mapKey, revision } = this.source;
-    const isUsed = (slot: number) =>
-      before.some(root => root.objectKey.startsWith(manifestPrefix(hash, slot)));
-    const all = Array.from({ length: MANIFEST_SLOTS }, (_, slot) => ({ slot, rank: this.deps.random() }));
-    const order = all.sort((a, b) => Number(isUsed(a.slot)) - Number(isUsed(b.slot)) || a.rank - b.rank);
-    let next = 0;
-    const copies = await this.#store(() => {
-      const objectKey = newManifestKey(hash, order[next++ % MANIFEST_SLOTS]?.slot ?? 0);
+    const used = before.map(({ objectKey }) => objectKey);
+    const nextSlot = slotOrder(this.deps.random, used, slot => manifestPrefix(hash, slot));
+    return this.#store("root", () => {
+      const objectKey = newManifestKey(hash, nextSlot());
       const args = { objectKey, mapKey, operatorKey: this.deps.operatorKey };
       return { objectKey, bytes: sealManifest(args, { head: { revision, core, wrap }, body }) };
     });
-    return copies.map(copy => toObject(copy, null));
   }
 
   /** Whether there are as many copies of everything as there can be. */
   async isComplete(objects: readonly ManifestObject[]): Promise<boolean> {
-    const possible = Math.min(this.#wanted, (await this.deps.buckets.candidates()).length);
+    const possible = Math.min(this.#count.wanted, (await this.deps.buckets.candidates()).length);
     return objects.length >= possible * (1 + this.shape.partCount);
   }
 
@@ -164,17 +155,12 @@ class Writer {
 
   #byPart(parts: readonly ManifestObject[]): ManifestObject[][] {
     const byPart = Array.from({ length: this.shape.partCount }, (): ManifestObject[] => []);
-    for (const object of parts) byPart[object.part ?? 0]?.push(object);
+    for (const object of parts) byPart[Number(object.part)]?.push(object);
     const copies = Math.min(...byPart.map(copiesOfOne => copiesOfOne.length));
     return byPart.map(copiesOfOne => copiesOfOne.slice(0, copies));
   }
 
-  #store(make: () => { objectKey: string; bytes: Uint8Array }): Promise<readonly Copy[]> {
-    const count = { wanted: this.#wanted, required: this.#required };
-    return storeCopies(this.deps, this.owner, count, make);
+  #store(part: ManifestObject["part"], make: () => Draft): Promise<readonly ManifestObject[]> {
+    return storeCopies(this.deps, this.owner, this.#count, part, make);
   }
-}
-
-function toObject({ bucketId, objectKey, bytes }: Copy, part: number | null): ManifestObject {
-  return { bucketId, objectKey, part, storedBytes: bytes.length, digest: digestOf(bytes) };
 }

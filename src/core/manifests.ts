@@ -6,9 +6,12 @@ import type { FileId } from "../format/id.js";
 import { mapKey } from "../format/keys.js";
 import { operatorKeyId } from "../format/manifest-key.js";
 import type { ManifestObject, ManifestState, ManifestStore, NewManifest } from "./manifest-ports.js";
+import { REWRITE_LEASE } from "./manifest-ports.js";
 import type { ManifestSource, WriterDeps } from "./manifest-writer.js";
 import { writeManifest } from "./manifest-writer.js";
-import type { FileTerms, Upload } from "./model.js";
+import type { FileTerms, StoredFile, Upload } from "./model.js";
+import { copyCount } from "./copies.js";
+import { putUpSignposts } from "./signposts.js";
 import { hasDigest, readObject } from "./whole-object.js";
 import type { Finish, Log } from "./ports.js";
 
@@ -59,6 +62,25 @@ export class Manifests {
   }
 
   /**
+   * Puts up the signposts of a file that has just become one, and so completes its first manifest. Where that fails the
+   * next {@link refreshStale} tries again: the file is there, whoever asks for it.
+   */
+  async complete(file: Pick<StoredFile, "id" | "hash" | "parity">, first: NewManifest): Promise<void> {
+    try {
+      const signposts = await putUpSignposts(this.deps, file, []);
+      const { id: fileId } = file;
+      const objects = [...first.objects, ...signposts];
+      const isComplete = first.isComplete && (await this.#areEnough(file, signposts));
+      await this.deps.store.replace({ fileId, revision: 1, escrowId: this.#escrowId, objects, isComplete });
+    } catch (error) {
+      this.deps.log.warn("signposts of a new file could not be put up, it is tried again", {
+        fileId: file.id,
+        reason: String(error),
+      });
+    }
+  }
+
+  /**
    * Writes a file's manifest anew if it is stale. True: it says what the database says, or there is none to write.
    * False: it could not be made to; the next {@link refreshStale} tries again.
    */
@@ -106,7 +128,7 @@ export class Manifests {
   }
 
   /**
-   * Reads every object of a file's manifest; where one is missing or corrupt, all of it is written anew. True: it was.
+   * Reads every object of a file's manifest; where one is missing or corrupt, it is written anew. True: it was.
    * `countsUnreadable`: also where a bucket does not answer.
    */
   async scrub(
@@ -120,7 +142,7 @@ export class Manifests {
         read === "unreadable" ? countsUnreadable : read === null || !(await hasDigest(read, object.digest));
       if (!isBad) continue;
       this.deps.log.info("an object of a manifest is lost, all of it is written anew", { fileId });
-      await this.deps.store.outdate(fileId);
+      await this.deps.store.outdate(fileId, object);
       return this.refresh(fileId);
     }
     return false;
@@ -130,24 +152,49 @@ export class Manifests {
   async #refreshOnce(fileId: FileId): Promise<boolean> {
     const state = await this.deps.store.read(fileId);
     if (!state || (await this.#isFresh(state))) return true;
-    const roots = state.objects.filter(({ part }) => part === null);
-    const written = await writeManifest(this.deps, { id: fileId, lease: 0 }, state, {
-      roots,
-      parts: await this.#partsToKeep(state),
+    const roots = state.objects.filter(({ part }) => part === "root");
+    const owner = { id: fileId, lease: REWRITE_LEASE };
+    const before = { roots, parts: await this.#partsToKeep(state) };
+    const written = await writeManifest(this.deps, owner, state, before);
+    const signposts = await this.#signposts(state);
+    return this.deps.store.replace({
+      fileId,
+      revision: state.revision,
+      escrowId: this.#escrowId,
+      objects: [...written.objects, ...signposts],
+      isComplete: written.isComplete && (await this.#areEnough(state.file, signposts)),
     });
-    const { revision } = state;
-    return this.deps.store.replace({ fileId, revision, escrowId: this.#escrowId, ...written });
+  }
+
+  /** Those that stand, or others where one is lost, has to move, or was put up under another operator's key. */
+  async #signposts(state: ManifestState): Promise<readonly ManifestObject[]> {
+    const standing = state.objects.filter(({ part }) => part === "signpost");
+    const areRight = this.#isEscrowed(state) && (await this.#areEnough(state.file, standing));
+    return areRight && (await this.#areKept(standing))
+      ? standing
+      : putUpSignposts(this.deps, state.file, standing);
+  }
+
+  async #areEnough(
+    { parity }: Pick<StoredFile, "parity">,
+    signposts: readonly ManifestObject[],
+  ): Promise<boolean> {
+    const candidates = await this.deps.buckets.candidates();
+    return signposts.length >= Math.min(copyCount(parity).wanted, candidates.length);
+  }
+
+  #isEscrowed({ escrowId }: ManifestState): boolean {
+    return Buffer.compare(escrowId, this.#escrowId) === 0;
   }
 
   async #isFresh(state: ManifestState): Promise<boolean> {
     const isWritten = state.writtenRevision === state.revision;
-    const isEscrowed = Buffer.compare(state.escrowId, this.#escrowId) === 0;
-    return isWritten && isEscrowed && (await this.#areKept(state.objects));
+    return isWritten && this.#isEscrowed(state) && (await this.#areKept(state.objects));
   }
 
   /** The parts of a large map are written anew only where a chunk or a part of them has to move. */
   async #partsToKeep(state: ManifestState): Promise<readonly ManifestObject[] | null> {
-    const parts = state.objects.filter(({ part }) => part !== null);
+    const parts = state.objects.filter(({ part }) => typeof part === "number");
     const areRight = parts.length > 0 && state.mapRevision <= state.writtenRevision;
     return areRight && (await this.#areKept(parts)) ? parts : null;
   }

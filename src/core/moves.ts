@@ -20,7 +20,7 @@ export interface BucketListing {
    */
   chunks(
     bucketId: BucketId,
-    after: Pick<PlacedChunk, "fileId" | "stripe" | "shard">,
+    after: ChunkPlace,
     limit: number,
     idleSeconds: number,
   ): Promise<readonly PlacedChunk[]>;
@@ -42,6 +42,9 @@ export interface Move<Placed extends ObjectRef> {
   readonly idleSeconds: number;
 }
 
+/** Which chunk, wherever it lies. */
+export type ChunkPlace = Pick<PlacedChunk, "fileId" | "stripe" | "shard">;
+
 /** From one chunk's object to another. */
 export interface ChunkMove extends Move<PlacedChunk> {
   /** How many chunks of the stripe may lie in the bucket that it moves to, itself among them. */
@@ -50,8 +53,11 @@ export interface ChunkMove extends Move<PlacedChunk> {
 
 /** One move's steps in the database. */
 export interface Moves {
-  /** Records an object as pending before its bytes are put. After `holdSeconds` the sweep may find it dead. */
-  reserve(object: ObjectRef, holdSeconds: number): Promise<void>;
+  /**
+   * Records an object as pending before its bytes are put. After `holdSeconds` the sweep may find it dead, if the `chunk`
+   * that it was for still has another.
+   */
+  reserve(object: ObjectRef, holdSeconds: number, chunk?: ChunkPlace): Promise<void>;
   /**
    * Compare-and-swap, all or nothing: if the row still names `from`, and `to` is still reserved, the row names `to`, `from`
    * is dead, and `to` is pending no more. False, and nothing is changed: the row has moved on or is gone, the reservation is

@@ -32,6 +32,12 @@ export interface ByteRange {
   readonly last: number;
 }
 
+/** Some of the keys in a bucket, in byte order: those that come after `after` and begin with `prefix`, where given. */
+export interface KeyRange {
+  readonly after?: ObjectKey | null;
+  readonly prefix?: string;
+}
+
 /** One container at a provider. Failures are {@link BucketError}s; an aborted `signal` rejects with its reason. */
 export interface Bucket {
   /** As configured, without options: `gs://name`, `file:///path`. */
@@ -52,8 +58,8 @@ export interface Bucket {
   /** Removes the object. Idempotent: a missing one is success. */
   delete(key: ObjectKey, signal?: AbortSignal): Promise<void>;
 
-  /** The keys after `after` in byte order, at most 1,000 of them; an empty page is the end. */
-  list(after: ObjectKey | null, signal?: AbortSignal): Promise<readonly ObjectKey[]>;
+  /** The first keys of a range, at most 1,000 of them; an empty page is the end. */
+  list(range?: KeyRange, signal?: AbortSignal): Promise<readonly ObjectKey[]>;
 }
 
 /** What some providers can tell beside the port of their bucket. */
@@ -121,7 +127,7 @@ export interface BucketStep {
 export interface BucketContents {
   readonly chunkCount: number;
   readonly storedBytes: number;
-  /** Objects of recovery manifests. */
+  /** Objects of recovery manifests, signposts among them. */
   readonly manifestCount: number;
   /** Tails of open uploads. */
   readonly tailCount: number;
@@ -181,7 +187,7 @@ export interface Commit {
 export interface ChunkMap {
   /**
    * Records objects as *pending* before their bytes are put, so that a crash leaves no object nobody knows of.
-   * They stay pending until {@link commit} names them or {@link DeadObjects} finds them dead.
+   * They stay pending until {@link commit} names them or the sweep finds them lost.
    */
   reserve(uploadId: FileId, lease: number, objects: readonly ObjectRef[]): Promise<void>;
   /**
@@ -252,24 +258,6 @@ export interface FileStore {
    * such file, or not over.
    */
   shred(id: FileId, why: "asked" | "over", event?: AuditEvent): Promise<boolean>;
-}
-
-// ------------------------------------------------------------------ clearing up
-
-/** What is expired or provably dead (design §6: never an object merely because the database does not know it). */
-export interface DeadObjects {
-  /**
-   * Uploads past their expiry that are still receiving; files that are over (their expiry has passed, or their last download
-   * has been had, and no retention holds them), and those whose shredding a crash stopped.
-   */
-  expired(limit: number): Promise<{ uploads: readonly FileId[]; files: readonly FileId[] }>;
-  /**
-   * Claims up to `limit` dead objects for a few minutes, so that replicas do not sweep the same ones: those declared
-   * dead, and pending ones older than `graceSeconds` whose upload has ended, or whose lease or hold is over.
-   */
-  claim(limit: number, graceSeconds: number): Promise<readonly ObjectRef[]>;
-  /** Forgets objects whose bytes are gone. */
-  forget(objects: readonly ObjectRef[]): Promise<void>;
 }
 
 // ------------------------------------------------------------------ the rest of the world

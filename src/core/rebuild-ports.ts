@@ -1,4 +1,5 @@
 /** The port through which a database is made anew from what lies in the buckets. */
+import type { FileId } from "../format/id.js";
 import type { ManifestObject } from "./manifest-ports.js";
 import type { BucketId, ChunkRecord, ObjectKey, StoredFile } from "./model.js";
 
@@ -35,6 +36,11 @@ export interface RestoredMap {
   chunks(): AsyncIterable<readonly ChunkRecord[]>;
 }
 
+export interface RestoredSignpost {
+  readonly fileId: FileId;
+  readonly object: ManifestObject;
+}
+
 /** What the rebuilt database and the buckets do not agree on. */
 export interface Leftovers {
   /** Objects that nothing names, by bucket: of deleted files, of open uploads, or not ours. */
@@ -51,13 +57,13 @@ export interface Leftovers {
 export interface RebuildStore {
   /** Takes an empty database, or one that a rebuild has left unfinished. False: it holds something else. */
   begin(): Promise<boolean>;
-  /** Remembers what a bucket holds. */
-  note(bucketId: BucketId, keys: readonly ObjectKey[]): Promise<void>;
+  /** Remembers what a bucket holds, and which of it are signposts, of files that are restored before or after. */
+  note(bucketId: BucketId, keys: readonly ObjectKey[], signposts: readonly RestoredSignpost[]): Promise<void>;
   /**
    * Writes the file in place of an older revision of it, in one transaction; of a revision that is there already only the
    * copy is noted, and `map` is not read. What `map` throws leaves everything as it was.
    */
   restore(file: RestoredFile, map: RestoredMap): Promise<"restored" | "known" | "outdated">;
-  /** Compares, marks the manifests that have too few copies as stale, and ends the rebuild. */
+  /** Compares, marks the manifests that have too few copies or signposts as stale, and ends the rebuild. */
   finish(): Promise<Leftovers>;
 }

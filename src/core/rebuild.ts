@@ -5,13 +5,15 @@
  * come: a rebuild that was stopped is simply begun again.
  */
 import { FormatError } from "../format/errors.js";
+import { digestOf } from "../format/core.js";
 import { hasMark, MARK_BYTES } from "../format/manifest-key.js";
 import { MAX_MANIFEST_BYTES } from "../format/manifest.js";
+import { fileOfSignpost, isSignpost, MAX_SIGNPOST_BYTES, openSignpost } from "../format/signpost.js";
 import { BucketNumbers } from "./bucket-numbers.js";
 import { BucketError, VaultError } from "./errors.js";
 import type { BucketId, ObjectKey } from "./model.js";
 import type { Bucket, BucketDirectory, Log } from "./ports.js";
-import type { Leftovers, RebuildStore } from "./rebuild-ports.js";
+import type { Leftovers, RebuildStore, RestoredSignpost } from "./rebuild-ports.js";
 import { RestorableFile } from "./restorable-file.js";
 
 /** Objects of one bucket that are looked at, at once. */
@@ -83,12 +85,13 @@ class Scan {
     const bucketId = await this.numbers.of(bucket.name, []);
     try {
       for (let after: ObjectKey | null = null; ; ) {
-        const page: readonly ObjectKey[] = await bucket.list(after, this.signal);
+        const page: readonly ObjectKey[] = await bucket.list({ after }, this.signal);
         after = page.at(-1) ?? null;
         if (after === null) return;
         this.#listed += page.length;
-        await this.deps.store.note(bucketId, page);
-        for (const key of await this.#marked(bucket, page)) await this.#take(bucket, bucketId, key);
+        const { manifests, signposts } = await this.#marked(bucket, page);
+        await this.deps.store.note(bucketId, page, await this.#signposts(bucket, bucketId, signposts));
+        for (const key of manifests) await this.#take(bucket, bucketId, key);
       }
     } catch (error) {
       this.signal?.throwIfAborted();
@@ -117,20 +120,44 @@ class Scan {
     };
   }
 
-  /** The keys of those objects that begin with the operator's mark. */
-  async #marked(bucket: Bucket, page: readonly ObjectKey[]): Promise<ObjectKey[]> {
-    const marked: ObjectKey[] = [];
+  /** The keys of those objects that begin with a mark of the operator's. */
+  async #marked(
+    bucket: Bucket,
+    page: readonly ObjectKey[],
+  ): Promise<{ manifests: ObjectKey[]; signposts: ObjectKey[] }> {
+    const { operatorKey } = this.deps;
+    const marked = { manifests: [] as ObjectKey[], signposts: [] as ObjectKey[] };
     for (let from = 0; from < page.length; from += PARALLEL_READS) {
       const keys = page.slice(from, from + PARALLEL_READS);
       const range = { first: 0, last: MARK_BYTES - 1 };
       const begins = await Promise.all(keys.map(key => bucket.get(key, range, this.signal)));
-      marked.push(
-        ...keys.filter((key, i) => hasMark(this.deps.operatorKey, key, begins[i] ?? new Uint8Array())),
-      );
+      for (const [i, key] of keys.entries()) {
+        const begin = begins[i] ?? new Uint8Array();
+        if (hasMark(operatorKey, key, begin)) marked.manifests.push(key);
+        else if (isSignpost(operatorKey, key, begin)) marked.signposts.push(key);
+      }
       this.#objects += keys.length;
       this.deps.onProgress({ looked: this.#objects, listed: this.#listed });
     }
     return marked;
+  }
+
+  /** What is no signpost any more is left to the report of what nothing names. */
+  async #signposts(
+    bucket: Bucket,
+    bucketId: BucketId,
+    keys: readonly ObjectKey[],
+  ): Promise<RestoredSignpost[]> {
+    const signposts: RestoredSignpost[] = [];
+    for (const objectKey of keys) {
+      const range = { first: 0, last: MAX_SIGNPOST_BYTES - 1 };
+      const bytes = await bucket.get(objectKey, range, this.signal);
+      const fileId = bytes && fileOfSignpost(this.deps.operatorKey, objectKey, bytes);
+      if (!fileId || openSignpost(fileId, objectKey, bytes) === null) continue;
+      const stored = { storedBytes: bytes.length, digest: digestOf(bytes) };
+      signposts.push({ fileId, object: { bucketId, objectKey, part: "signpost", ...stored } });
+    }
+    return signposts;
   }
 
   async #take(bucket: Bucket, bucketId: BucketId, objectKey: ObjectKey): Promise<void> {

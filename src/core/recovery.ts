@@ -7,9 +7,8 @@ import { checkSeal, decodeCore } from "../format/core.js";
 import { FormatError } from "../format/errors.js";
 import { mapKey } from "../format/keys.js";
 import type { ManifestBody } from "../format/manifest-body.js";
-import { MANIFEST_SLOTS, manifestPrefix } from "../format/manifest-key.js";
 import type { ManifestHead } from "../format/manifest.js";
-import { MAX_MANIFEST_BYTES, openBody, openHead } from "../format/manifest.js";
+import { openBody } from "../format/manifest.js";
 import type { FileMeta } from "../format/meta.js";
 import { openMeta } from "../format/meta.js";
 import { decodePasswordParams, unwrapDek, wrapParams } from "../format/wrap.js";
@@ -17,15 +16,12 @@ import type { Body } from "./body.js";
 import { bodyOfCore } from "./body.js";
 import { BucketError, VaultError } from "./errors.js";
 import { ManifestMap } from "./manifest-map.js";
+import { manifestsIn, readManifest } from "./manifest-search.js";
 import type { ObjectKey } from "./model.js";
 import type { Bucket, ChunkMap, Log } from "./ports.js";
 import { Wherever } from "./wherever.js";
 
 const HASH = /^[0-9a-f]{64}$/;
-/** Half of an object key, which is random. */
-const SUFFIX_DIGITS = 16;
-/** Manifests of one file that are looked at in one bucket: there are hardly ever more than two. */
-const MAX_FOUND = 100;
 
 interface RecoveryDeps {
   readonly buckets: readonly Bucket[];
@@ -97,38 +93,11 @@ async function findManifests(deps: RecoveryDeps, hash: string): Promise<Found[]>
   return found.sort((a, b) => b.head.revision - a.head.revision);
 }
 
-async function findIn(deps: RecoveryDeps, bucket: Bucket, hash: string): Promise<Found[]> {
+async function findIn({ log }: RecoveryDeps, bucket: Bucket, hash: string): Promise<Found[]> {
   const found: Found[] = [];
-  for (let slot = 0; slot < MANIFEST_SLOTS; slot++) {
-    for (const objectKey of await keysFrom(bucket, manifestPrefix(hash, slot))) {
-      try {
-        const object = await read(bucket, objectKey);
-        if (object) found.push({ bucket, objectKey, head: openHead(hash, objectKey, object) });
-      } catch (error) {
-        if (!(error instanceof FormatError)) throw error;
-        deps.log.warn("a manifest is damaged", { bucket: bucket.name, objectKey, reason: error.message });
-      }
-    }
-  }
+  for await (const { objectKey, head } of manifestsIn(bucket, hash, log))
+    found.push({ bucket, objectKey, head });
   return found;
-}
-
-/** The keys that begin with `prefix`. */
-async function keysFrom(bucket: Bucket, prefix: string): Promise<ObjectKey[]> {
-  const page = await bucket.list(justBefore(prefix));
-  const first = page.findIndex(key => !key.startsWith(prefix));
-  return page.slice(0, first < 0 ? MAX_FOUND : Math.min(first, MAX_FOUND));
-}
-
-/** The last key that does not come after the first of `prefix`; null: there is none. */
-function justBefore(prefix: string): ObjectKey | null {
-  const before = BigInt(`0x${prefix}`) - 1n;
-  if (before < 0n) return null;
-  return before.toString(16).padStart(prefix.length, "0") + "f".repeat(SUFFIX_DIGITS);
-}
-
-function read(bucket: Bucket, objectKey: ObjectKey): Promise<Uint8Array | null> {
-  return bucket.get(objectKey, { first: 0, last: MAX_MANIFEST_BYTES - 1 });
 }
 
 async function dekOf(
@@ -153,7 +122,7 @@ async function openWhole(
   dek: Uint8Array,
 ): Promise<ManifestBody | null> {
   try {
-    const object = await read(bucket, objectKey);
+    const object = await readManifest(bucket, objectKey);
     if (!object) throw new BucketError("unavailable", `object ${objectKey} is missing`);
     const body = openBody(mapKey(dek), objectKey, object, head.core);
     if (!checkSeal(dek, head.core, body.seal)) throw new FormatError("the seal is not of this core and key");

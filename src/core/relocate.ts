@@ -7,7 +7,7 @@
 import type { Budget } from "./budget.js";
 import type { BucketSet } from "./bucket-set.js";
 import type { BucketId, ObjectRef } from "./model.js";
-import type { Move, Moves, PlacedChunk, PlacedTail } from "./moves.js";
+import type { ChunkPlace, Move, Moves, PlacedChunk, PlacedTail } from "./moves.js";
 import type { Random } from "./placement.js";
 import { placeElsewhere } from "./placement.js";
 import type { ChunkMap, DamageReports } from "./ports.js";
@@ -71,9 +71,8 @@ export function rehouseChunk(
   signal: AbortSignal,
   { mostInBucket, target }: { readonly mostInBucket: number; readonly target: Target },
 ): Promise<Outcome> {
-  return store(deps, target, bytes, signal, to =>
-    deps.moves.swapChunk({ ...moveOf(deps, chunk, to), mostInBucket }),
-  );
+  const swap = (to: ObjectRef) => deps.moves.swapChunk({ ...moveOf(deps, chunk, to), mostInBucket });
+  return store(deps, target, bytes, signal, swap, chunk);
 }
 
 /** The chunk's object, checked. What is missing or corrupt is noted as damage. */
@@ -118,13 +117,14 @@ async function store(
   bytes: Uint8Array,
   signal: AbortSignal,
   swap: (to: ObjectRef) => Promise<boolean>,
+  chunk?: ChunkPlace,
 ): Promise<Outcome> {
   const failed = new Set<BucketId>();
   for (let detours = 0; detours <= MAX_DETOURS; detours++) {
     const bucketId = await target(failed);
     if (bucketId === undefined) return "unplaced";
     const to = { bucketId, objectKey: newObjectKey() };
-    await deps.moves.reserve(to, HOLD_SECONDS);
+    await deps.moves.reserve(to, HOLD_SECONDS, chunk);
     try {
       const until = AbortSignal.any([signal, AbortSignal.timeout(PUT_TIMEOUT_MS)]);
       await deps.buckets.port(bucketId).put(to.objectKey, bytes, until);

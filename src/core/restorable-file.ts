@@ -56,7 +56,12 @@ export class RestorableFile {
       expiresAt: body.expiresAt === null ? null : new Date(body.expiresAt),
       retainUntil: body.retainUntil === null ? null : new Date(body.retainUntil),
     };
-    const root = { ...this.at, part: null, storedBytes: this.object.length, digest: digestOf(this.object) };
+    const root = {
+      ...this.at,
+      part: "root" as const,
+      storedBytes: this.object.length,
+      digest: digestOf(this.object),
+    };
     const file = { id, hash: escrow.hash, core: coreBytes, seal, meta, parity, ...counts, ...times };
     const map = new ManifestMap({ core, body, mapKey, bucketOf: number => this.#bucketOf(body, number) });
     return {

@@ -243,6 +243,7 @@ export class Uploads {
       manifest,
     });
     if (!stored) throw takenOver(upload);
+    await this.deps.manifests.complete(stored, manifest);
     return stored;
   }
 

@@ -1,77 +1,25 @@
-/** What is expired or provably dead, and how chunk rows and tails become so. */
+/** Objects that nothing names any more, or that nobody is left to name, and how chunk rows and tails become so. */
 import type { EntityManager } from "@mikro-orm/postgresql";
 import { sql } from "kysely";
 import type { FileId } from "../format/id.js";
 import type { ObjectRef } from "../core/model.js";
-import type { DeadObjects } from "../core/ports.js";
+import type { DeadObjects, LostObject, LostObjects } from "../core/sweep-ports.js";
+import { IS_NOT_SPARED } from "./expiries.js";
 import type { Database } from "./orm.js";
 import type { ObjectRow } from "./rows.js";
-import { objectColumns, toObjectRef } from "./rows.js";
-import { foldUsage } from "./usage.js";
+import { objectColumns, objectKey, toObjectRef } from "./rows.js";
 
 /** How long a sweeper has before others may try the same objects. */
 const CLAIM_SECONDS = 300;
-/** How long the row of an ended upload, or of a link that ran out, still tells a late client what became of it. */
-const REMEMBER_SECONDS = 30 * 24 * 3600;
-/** How long after the end of its link a last download that has begun may still be under way. */
-const DELIVERY_SECONDS = 24 * 3600;
-
-/**
- * Of a row `f` of `files` that is not gone: it ends now. Its time is past; or its downloads have all been had and none is
- * under way, nor can be continued; and nothing retains it. Never null.
- */
-export const IS_OVER = sql<boolean>`(
-  coalesce(f.retain_until <= now(), true) and (
-    coalesce(f.expires_at <= now(), false)
-    or coalesce(f.download_count >= f.max_downloads, false) and not exists (
-      select 1 from grants g
-      where g.file_id = f.id and g.kind = 'link' and g.use_count > g.ended_count
-        and coalesce(least(g.expires_at, g.revoked_at), 'infinity') > now() - make_interval(secs => ${DELIVERY_SECONDS}))))`;
 
 export class DeadRows implements DeadObjects {
   constructor(private readonly database: Database) {}
-
-  /** Two indexes find the candidates of {@link IS_OVER}: one for those with an expiry, one for those without a download left. */
-  async expired(limit: number): Promise<{ uploads: readonly FileId[]; files: readonly FileId[] }> {
-    const db = this.database.em().getKysely();
-    await this.#forgetEnded(limit);
-    await foldUsage(this.database.em());
-    const uploads = await sql<{ id: FileId }>`
-      select id from uploads where stage = 'receiving' and expires_at <= now()
-      order by expires_at limit ${limit}`.execute(db);
-    const files = await sql<{ id: FileId }>`
-      (select id from files where status = 'gone' and has_chunks order by gone_at limit ${limit})
-      union
-      (select id from files f
-       where status <> 'gone' and expires_at <= now() and ${IS_OVER} order by expires_at limit ${limit})
-      union
-      (select id from files f
-       where status <> 'gone' and download_count >= max_downloads and ${IS_OVER} order by created_at limit ${limit})
-      limit ${limit}`.execute(db);
-    return { uploads: uploads.rows.map(row => row.id), files: files.rows.map(row => row.id) };
-  }
-
-  async claim(limit: number, graceSeconds: number): Promise<readonly ObjectRef[]> {
-    const declared = await this.#claimDeclared(limit);
-    const left = limit - declared.length;
-    return left > 0 ? [...declared, ...(await this.#claimPending(left, graceSeconds))] : declared;
-  }
-
-  async forget(objects: readonly ObjectRef[]): Promise<void> {
-    const { bucketIds, objectKeys } = objectColumns(objects);
-    await sql`
-      delete from dead_objects d
-      using unnest(${bucketIds}::smallint[], ${objectKeys}::uuid[]) as o (bucket_id, object_key)
-      where d.bucket_id = o.bucket_id and d.object_key = o.object_key`.execute(
-      this.database.em().getKysely(),
-    );
-  }
 
   /**
    * Rows that another sweeper is claiming now are skipped, not waited for. What the newest manifest in the buckets still
    * names is left until it is written anew: else the buckets alone would not have the file meanwhile.
    */
-  async #claimDeclared(limit: number): Promise<ObjectRef[]> {
+  async claim(limit: number): Promise<readonly ObjectRef[]> {
     const { rows } = await sql<ObjectRow>`
       with free as (
         select bucket_id, object_key from dead_objects d
@@ -85,19 +33,58 @@ export class DeadRows implements DeadObjects {
     return rows.map(toObjectRef);
   }
 
-  /**
-   * A pending object is dead when nothing can name it any more: its upload has ended, another writer holds a newer
-   * lease, or it was held for a move whose time is over. A commit under way holds the upload's row, so a newer lease is
-   * seen only after that commit is; a swap under way holds the pending row itself.
-   */
-  async #claimPending(limit: number, graceSeconds: number): Promise<ObjectRef[]> {
+  async forget(objects: readonly ObjectRef[]): Promise<void> {
+    const { bucketIds, objectKeys } = objectColumns(objects);
+    await sql`
+      delete from dead_objects d
+      using unnest(${bucketIds}::smallint[], ${objectKeys}::uuid[]) as o (bucket_id, object_key)
+      where d.bucket_id = o.bucket_id and d.object_key = o.object_key`.execute(
+      this.database.em().getKysely(),
+    );
+  }
+}
+
+/**
+ * A pending object `p` of an upload `u`, if there is one, is lost when nothing can name it any more: its upload has ended,
+ * another writer holds a newer lease, or it was held for a move whose time is over. A commit under way holds the upload's
+ * row, so a newer lease is seen only after that commit is; a swap under way holds the pending row itself.
+ */
+const IS_LOST = sql`
+  case when p.upload_id is null then p.held_until < now()
+    else u.id is null or u.stage <> 'receiving' or u.lease > p.lease end`;
+
+/** Nobody knows that it has become a file. */
+const IS_NO_FILE = sql`
+  p.upload_id is not null and coalesce(u.stage <> 'finished', true)
+    and not exists (select from files f where f.id = p.upload_id)`;
+
+export class LostRows implements LostObjects {
+  constructor(private readonly database: Database) {}
+
+  async find(limit: number, graceSeconds: number): Promise<readonly LostObject[]> {
+    const { rows } = await sql<LostRow>`
+      select p.bucket_id, p.object_key, p.upload_id, coalesce(u.parity_chunks, 0) as parity_chunks,
+        ${IS_NO_FILE} as is_no_file, c.bucket_id as replaced_bucket_id, c.object_key as replaced_object_key
+      from (
+        select * from pending_objects p
+        where p.created_at < now() - make_interval(secs => ${graceSeconds}) and ${IS_NOT_SPARED}
+      ) as p
+        left join uploads u on u.id = p.upload_id
+        left join chunks c on c.file_id = p.file_id and c.stripe = p.stripe and c.shard = p.shard
+      where ${IS_LOST} order by p.created_at limit ${limit}`.execute(this.database.em().getKysely());
+    return rows.map(toLostObject);
+  }
+
+  async bury(objects: readonly ObjectRef[], graceSeconds: number): Promise<readonly ObjectRef[]> {
+    const { bucketIds, objectKeys } = objectColumns(objects);
     const { rows } = await sql<ObjectRow>`
       with lost as (
-        select p.bucket_id, p.object_key from pending_objects p left join uploads u on u.id = p.upload_id
-        where p.created_at < now() - make_interval(secs => ${graceSeconds})
-          and case when p.upload_id is null then p.held_until < now()
-            else u.id is null or u.stage <> 'receiving' or u.lease > p.lease end
-        order by p.created_at limit ${limit} for update of p skip locked
+        select p.bucket_id, p.object_key
+        from unnest(${bucketIds}::smallint[], ${objectKeys}::uuid[]) as o (bucket_id, object_key)
+          join pending_objects p on p.bucket_id = o.bucket_id and p.object_key = o.object_key
+          left join uploads u on u.id = p.upload_id
+        where p.created_at < now() - make_interval(secs => ${graceSeconds}) and ${IS_LOST}
+        for update of p skip locked
       ), taken as (
         delete from pending_objects p using lost
         where p.bucket_id = lost.bucket_id and p.object_key = lost.object_key
@@ -109,22 +96,32 @@ export class DeadRows implements DeadObjects {
     return rows.map(toObjectRef);
   }
 
-  async #forgetEnded(limit: number): Promise<void> {
-    const db = this.database.em().getKysely();
-    const long = sql`now() - make_interval(secs => ${REMEMBER_SECONDS})`;
+  async spare(objects: readonly ObjectRef[], seconds: number): Promise<void> {
+    const { bucketIds, objectKeys } = objectColumns(objects);
     await sql`
-      delete from uploads where id in (
-        select id from uploads where stage <> 'receiving' and expires_at < ${long}
-        order by expires_at limit ${limit} for update skip locked)`.execute(db);
-    await sql`
-      delete from attempts where key in (
-        select key from attempts where expire < (extract(epoch from now()) * 1000)::bigint
-        limit ${limit} for update skip locked)`.execute(db);
-    await sql`
-      delete from grants where id in (
-        select id from grants where kind = 'link' and expires_at < ${long}
-        order by expires_at limit ${limit} for update skip locked)`.execute(db);
+      update pending_objects p set spared_until = now() + make_interval(secs => ${seconds})
+      from unnest(${bucketIds}::smallint[], ${objectKeys}::uuid[]) as o (bucket_id, object_key)
+      where p.bucket_id = o.bucket_id and p.object_key = o.object_key`.execute(
+      this.database.em().getKysely(),
+    );
   }
+}
+
+interface LostRow extends ObjectRow {
+  readonly upload_id: FileId | null;
+  readonly parity_chunks: number;
+  readonly is_no_file: boolean;
+  readonly replaced_bucket_id: number | null;
+  readonly replaced_object_key: string | null;
+}
+
+function toLostObject(row: LostRow): LostObject {
+  const { upload_id: id, replaced_bucket_id: bucketId, replaced_object_key: key } = row;
+  return {
+    ...toObjectRef(row),
+    upload: id !== null && row.is_no_file ? { id, parityChunks: row.parity_chunks } : null,
+    replaces: bucketId !== null && key !== null ? { bucketId, objectKey: objectKey(key) } : null,
+  };
 }
 
 /** Declares the tail dead, within the caller's transaction. The caller changes the row. */

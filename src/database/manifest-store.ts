@@ -3,6 +3,7 @@ import type { EntityManager } from "@mikro-orm/postgresql";
 import { sql } from "kysely";
 import type { FileId } from "../format/id.js";
 import type { ManifestObject, ManifestState, ManifestStore, NewManifest } from "../core/manifest-ports.js";
+import { REWRITE_LEASE } from "../core/manifest-ports.js";
 import { clearPending } from "./chunk-map.js";
 import { FileTable } from "./entities.js";
 import { toFile } from "./file-row.js";
@@ -10,11 +11,9 @@ import type { Database } from "./orm.js";
 import type { ObjectRow } from "./rows.js";
 import { bytes, integer, objectColumns, toObjectRef } from "./rows.js";
 
-/** `part` of the manifest itself. */
-const ROOT = -1;
-
-/** The lease under which a manifest that is written anew is pending: no upload's writer has it. */
-const REWRITE_LEASE = 0;
+/** What `part` is where it is no part of a map. */
+export const ROOT = -1;
+export const SIGNPOST = -2;
 
 export class ManifestRows implements ManifestStore {
   constructor(private readonly database: Database) {}
@@ -44,10 +43,22 @@ export class ManifestRows implements ManifestStore {
     return rows.map(row => row.file_id);
   }
 
-  async outdate(fileId: FileId): Promise<void> {
-    await sql`
-      update manifests set revision = revision + 1, map_revision = revision + 1
-      where file_id = ${fileId}`.execute(this.database.em().getKysely());
+  async outdate(fileId: FileId, { bucketId, objectKey, part }: ManifestObject): Promise<void> {
+    await this.database.transaction(async em => {
+      const db = em.getKysely();
+      await sql`
+        update manifests set revision = revision + 1, map_revision = revision + ${part === "signpost" ? 0 : 1}
+        where file_id = ${fileId}`.execute(db);
+      if (part === "signpost")
+        await sql`
+          with gone as (
+            delete from manifest_objects where file_id = ${fileId} and bucket_id = ${bucketId} and object_key = ${objectKey}
+            returning bucket_id, object_key
+          )
+          insert into dead_objects (bucket_id, object_key) select bucket_id, object_key from gone`.execute(
+          db,
+        );
+    });
   }
 
   async read(fileId: FileId): Promise<ManifestState | null> {
@@ -112,11 +123,11 @@ export class ManifestRows implements ManifestStore {
 export async function insertManifest(
   em: EntityManager,
   upload: { uploadId: FileId; lease: number },
-  { mapKey, escrowId, objects, isComplete }: NewManifest,
+  { mapKey, escrowId, objects }: NewManifest,
 ): Promise<void> {
   await sql`
     insert into manifests (file_id, map_key, escrow_id, revision, map_revision, written_revision)
-    values (${upload.uploadId}, ${Buffer.from(mapKey)}, ${Buffer.from(escrowId)}, 1, 1, ${isComplete ? 1 : 0})`.execute(
+    values (${upload.uploadId}, ${Buffer.from(mapKey)}, ${Buffer.from(escrowId)}, 1, 1, 0)`.execute(
     em.getKysely(),
   );
   await insertObjects(em, upload.uploadId, objects);
@@ -153,7 +164,7 @@ interface ManifestObjectRow extends ObjectRow {
 function toManifestObject(row: ManifestObjectRow): ManifestObject {
   return {
     ...toObjectRef(row),
-    part: row.part === ROOT ? null : row.part,
+    part: row.part === ROOT ? "root" : row.part === SIGNPOST ? "signpost" : row.part,
     storedBytes: row.stored_bytes,
     digest: bytes(row.digest),
   };
@@ -168,9 +179,14 @@ export async function insertObjects(
   await sql`
     insert into manifest_objects (file_id, part, bucket_id, object_key, stored_bytes, digest)
     select ${fileId}, o.* from unnest(
-      ${objects.map(o => o.part ?? ROOT)}::int[], ${bucketIds}::smallint[], ${objectKeys}::uuid[],
+      ${objects.map(o => columnOf(o.part))}::int[], ${bucketIds}::smallint[], ${objectKeys}::uuid[],
       ${objects.map(o => o.storedBytes)}::int[], ${objects.map(o => o.digest)}::bytea[]
     ) as o`.execute(em.getKysely());
+}
+
+export function columnOf(part: ManifestObject["part"]): number {
+  if (part === "root") return ROOT;
+  return part === "signpost" ? SIGNPOST : part;
 }
 
 /** Null: all. */

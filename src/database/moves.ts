@@ -3,7 +3,15 @@ import type { EntityManager } from "@mikro-orm/postgresql";
 import { sql } from "kysely";
 import type { FileId } from "../format/id.js";
 import type { BucketId, ObjectRef } from "../core/model.js";
-import type { BucketListing, ChunkMove, Move, Moves, PlacedChunk, PlacedTail } from "../core/moves.js";
+import type {
+  BucketListing,
+  ChunkMove,
+  ChunkPlace,
+  Move,
+  Moves,
+  PlacedChunk,
+  PlacedTail,
+} from "../core/moves.js";
 import type { ChunkRow } from "./chunk-map.js";
 import { toChunkRecord } from "./chunk-map.js";
 import type { Database } from "./orm.js";
@@ -21,7 +29,7 @@ export class MoveRows implements Moves, BucketListing {
   /** In the order of `chunks_by_bucket`: it alone finds them, and the few of one stripe are put in order after it. */
   async chunks(
     bucketId: BucketId,
-    after: Pick<PlacedChunk, "fileId" | "stripe" | "shard">,
+    after: ChunkPlace,
     limit: number,
     idleSeconds: number,
   ): Promise<readonly PlacedChunk[]> {
@@ -57,10 +65,11 @@ export class MoveRows implements Moves, BucketListing {
     );
   }
 
-  async reserve({ bucketId, objectKey }: ObjectRef, holdSeconds: number): Promise<void> {
+  async reserve({ bucketId, objectKey }: ObjectRef, holdSeconds: number, chunk?: ChunkPlace): Promise<void> {
     await sql`
-      insert into pending_objects (bucket_id, object_key, held_until)
-      values (${bucketId}, ${objectKey}, now() + make_interval(secs => ${holdSeconds}))`.execute(
+      insert into pending_objects (bucket_id, object_key, held_until, file_id, stripe, shard)
+      values (${bucketId}, ${objectKey}, now() + make_interval(secs => ${holdSeconds}),
+        ${chunk?.fileId ?? null}, ${chunk?.stripe ?? null}, ${chunk?.shard ?? null})`.execute(
       this.database.em().getKysely(),
     );
   }

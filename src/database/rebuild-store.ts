@@ -5,15 +5,23 @@
 import { randomBytes } from "node:crypto";
 import type { EntityManager } from "@mikro-orm/postgresql";
 import { sql } from "kysely";
+import type { FileId } from "../format/id.js";
 import type { ManifestObject } from "../core/manifest-ports.js";
-import type { BucketId, ObjectKey } from "../core/model.js";
-import type { Leftovers, RebuildStore, RestoredFile, RestoredMap } from "../core/rebuild-ports.js";
+import type { BucketId, ObjectKey, ObjectRef } from "../core/model.js";
+import type {
+  Leftovers,
+  RebuildStore,
+  RestoredFile,
+  RestoredMap,
+  RestoredSignpost,
+} from "../core/rebuild-ports.js";
 import { insertChunks } from "./chunk-map.js";
 import { FileTable } from "./entities.js";
 import { insertGrants } from "./grant-store.js";
-import { insertObjects } from "./manifest-store.js";
+import { columnOf, insertObjects, ROOT, SIGNPOST } from "./manifest-store.js";
 import type { Database } from "./orm.js";
-import { integer } from "./rows.js";
+import type { ObjectRow } from "./rows.js";
+import { integer, toObjectRef } from "./rows.js";
 
 const GRANT_ID_BYTES = 16;
 /** Keys that the report names for each bucket. */
@@ -40,11 +48,16 @@ export class RebuildRows implements RebuildStore {
     });
   }
 
-  async note(bucketId: BucketId, keys: readonly ObjectKey[]): Promise<void> {
-    await sql`
-      insert into rebuild_objects select ${bucketId}, unnest(${[...keys]}::uuid[])`.execute(
-      this.database.em().getKysely(),
-    );
+  async note(
+    bucketId: BucketId,
+    keys: readonly ObjectKey[],
+    signposts: readonly RestoredSignpost[],
+  ): Promise<void> {
+    await this.database.transaction(async em => {
+      await sql`
+        insert into rebuild_objects select ${bucketId}, unnest(${[...keys]}::uuid[])`.execute(em.getKysely());
+      for (const { fileId, object } of signposts) await insertCopy(em, fileId, object);
+    });
   }
 
   restore(restored: RestoredFile, map: RestoredMap): Promise<"restored" | "known" | "outdated"> {
@@ -57,14 +70,21 @@ export class RebuildRows implements RebuildStore {
         const held = await sql<{ revision: string }>`
           select revision from manifests where file_id = ${id}`.execute(db);
         const revision = integer(held.rows[0]?.revision ?? 0);
-        if (revision > restored.revision) return "outdated";
+        if (revision > restored.revision) {
+          await buryRoot(em, restored.root);
+          return "outdated";
+        }
         if (revision === restored.revision) {
-          await insertRoot(em, id, restored.root);
+          await insertCopy(em, id, restored.root);
           return "known";
         }
-        for (const table of ["manifests", "manifest_objects", "chunks", "grants"]) {
+        for (const table of ["manifests", "chunks", "grants"]) {
           await sql`delete from ${sql.table(table)} where file_id = ${id}`.execute(db);
         }
+        const outdated = await sql<ObjectRow & { part: number }>`
+          delete from manifest_objects where file_id = ${id} and part >= ${ROOT}
+          returning bucket_id, object_key, part`.execute(db);
+        for (const row of outdated.rows) if (row.part === ROOT) await buryRoot(em, toObjectRef(row));
         await sql`delete from files where id = ${id}`.execute(db);
         await insertManifest(em, restored);
       }
@@ -75,7 +95,7 @@ export class RebuildRows implements RebuildStore {
           db,
         );
       }
-      await insertRoot(em, id, restored.root);
+      await insertCopy(em, id, restored.root);
       await insertObjects(em, id, objects);
       for await (const chunks of map.chunks()) await insertChunks(em, id, chunks);
       await insertFile(em, restored);
@@ -87,9 +107,17 @@ export class RebuildRows implements RebuildStore {
     return this.database.transaction(async em => {
       const db = em.getKysely();
       await sql`
-        update manifests m set written_revision = revision - 1 from files f
-        where f.id = m.file_id and written_revision = revision and greatest(2, f.parity_chunks + 1) > (
-          select count(*) from manifest_objects o where o.file_id = m.file_id and part = -1)`.execute(db);
+        delete from manifest_objects o
+        where part = ${SIGNPOST} and not exists (select from manifests m where m.file_id = o.file_id)`.execute(
+        db,
+      );
+      for (const part of [ROOT, SIGNPOST])
+        await sql`
+          update manifests m set written_revision = revision - 1 from files f
+          where f.id = m.file_id and written_revision = revision and greatest(2, f.parity_chunks + 1) > (
+            select count(*) from manifest_objects o where o.file_id = m.file_id and part = ${part})`.execute(
+          db,
+        );
       await sql`analyze rebuild_objects, chunks, manifest_objects`.execute(db);
       const unnamed = await sql<{ bucket_id: number; objects: string; examples: ObjectKey[] }>`
         select bucket_id, count(*) as objects,
@@ -100,6 +128,8 @@ export class RebuildRows implements RebuildStore {
           where not exists (select from chunks c where c.bucket_id = l.bucket_id and c.object_key = l.object_key)
             and not exists (
               select from manifest_objects o where o.bucket_id = l.bucket_id and o.object_key = l.object_key)
+            and not exists (
+              select from dead_objects d where d.bucket_id = l.bucket_id and d.object_key = l.object_key)
         ) as u group by bucket_id order by bucket_id`.execute(db);
       const missing = await sql<{ chunks: string; files: string }>`
         select count(*) as chunks, count(distinct file_id) as files from chunks c
@@ -134,11 +164,21 @@ async function insertManifest(
 }
 
 /** A bucket that was read before the rebuild was stopped is read again. */
-async function insertRoot(em: EntityManager, fileId: string, root: ManifestObject): Promise<void> {
+/** The last of its kind in its bucket counts. */
+async function insertCopy(em: EntityManager, fileId: FileId, copy: ManifestObject): Promise<void> {
   await sql`
     delete from manifest_objects
-    where file_id = ${fileId} and part = -1 and bucket_id = ${root.bucketId}`.execute(em.getKysely());
-  await insertObjects(em, fileId, [root]);
+    where file_id = ${fileId} and part = ${columnOf(copy.part)} and bucket_id = ${copy.bucketId}`.execute(
+    em.getKysely(),
+  );
+  await insertObjects(em, fileId, [copy]);
+}
+
+/** A manifest that a newer one has replaced is dead: else it would pass for one that this database does not know of. */
+async function buryRoot(em: EntityManager, { bucketId, objectKey }: ObjectRef): Promise<void> {
+  await sql`
+    insert into dead_objects (bucket_id, object_key) values (${bucketId}, ${objectKey})
+    on conflict do nothing`.execute(em.getKysely());
 }
 
 async function insertFile(em: EntityManager, { file, wrap }: RestoredFile): Promise<void> {

@@ -14,7 +14,7 @@ import { assert } from "./errors.js";
 import { BOX_OVERHEAD_BYTES, IV_BYTES, openBox, sealBox } from "./gcm.js";
 import { hkdfExpand } from "./hkdf.js";
 
-/** Prefixes that one file's manifests may have. */
+/** Prefixes that one file's manifests may have, and its signposts. */
 export const MANIFEST_SLOTS = 16;
 
 export const MARK_BYTES = 16;
@@ -35,14 +35,24 @@ export interface Escrow {
 
 /** The 16 hex digits that the keys of a file's manifests in this slot begin with. */
 export function manifestPrefix(hash: string, slot: number): string {
-  assert(Number.isInteger(slot) && slot >= 0 && slot < MANIFEST_SLOTS, `${slot} is no slot`);
-  const prefix = hkdfExpand("sha256", hashBytes(hash), concat("sv/1/manifest-name", u8(slot)), PREFIX_BYTES);
-  return Buffer.from(prefix).toString("hex");
+  return slotPrefix(hashBytes(hash), "sv/1/manifest-name", slot);
 }
 
 /** A fresh key for a manifest in this slot. */
 export function newManifestKey(hash: string, slot: number): string {
-  return manifestPrefix(hash, slot) + randomBytes(KEY_BYTES - PREFIX_BYTES).toString("hex");
+  return keyInSlot(manifestPrefix(hash, slot));
+}
+
+/** What the keys of objects begin with that whoever has `secret` finds in this slot. */
+export function slotPrefix(secret: Uint8Array, label: string, slot: number): string {
+  assert(Number.isInteger(slot) && slot >= 0 && slot < MANIFEST_SLOTS, `${slot} is no slot`);
+  const prefix = hkdfExpand("sha256", secret, concat(label, u8(slot)), PREFIX_BYTES);
+  return Buffer.from(prefix).toString("hex");
+}
+
+/** A fresh key that begins with `prefix`. */
+export function keyInSlot(prefix: string): string {
+  return prefix + randomBytes(KEY_BYTES - PREFIX_BYTES).toString("hex");
 }
 
 /** The mark of an object under the operator's key. */
@@ -98,7 +108,13 @@ function escrowKey(operatorKey: Uint8Array, objectKey: string) {
   };
 }
 
-function fromOperatorKey(operatorKey: Uint8Array, label: string, objectKey: string, length: number) {
+/** What `label` means of one object, to the operator. */
+export function fromOperatorKey(
+  operatorKey: Uint8Array,
+  label: string,
+  objectKey: string,
+  length: number,
+): Uint8Array {
   assert(operatorKey.length === 32, "MAP_KEY has 32 bytes");
   return hkdfExpand("sha256", operatorKey, concat(label, objectKeyBytes(objectKey)), length);
 }

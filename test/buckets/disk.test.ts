@@ -104,15 +104,15 @@ describe("DiskBucket", () => {
     await writeFile(join(folder, ".tmp", newKey()), "");
     await writeFile(join(folder, "00", "README"), "");
     await writeFile(join(folder, "lost+found"), "");
-    expect(await bucket.list(null)).toEqual([]);
+    expect(await bucket.list()).toEqual([]);
   });
 
   test("pages through many keys of one subfolder", async () => {
     const keys = Array.from({ length: 2500 }, (_, i) => `ab${String(i).padStart(30, "0")}`);
     for (const key of keys) await writeFile(join(folder, "ab", key), "");
-    const first = await bucket.list(null);
-    const second = await bucket.list(first.at(-1) ?? null);
-    const third = await bucket.list(second.at(-1) ?? null);
+    const first = await bucket.list();
+    const second = await bucket.list({ after: first.at(-1) ?? null });
+    const third = await bucket.list({ after: second.at(-1) ?? null });
     expect([...first, ...second, ...third]).toEqual(keys);
     expect(first).toHaveLength(1000);
   });
@@ -126,14 +126,14 @@ describe("DiskBucket", () => {
     await expect(bucket.get(key)).rejects.toMatchObject(away);
     await expect(bucket.get(newKey(), { first: 0, last: 1 })).rejects.toMatchObject(away);
     await expect(bucket.delete(key)).rejects.toMatchObject(away);
-    await expect(bucket.list(null)).rejects.toMatchObject(away);
+    await expect(bucket.list()).rejects.toMatchObject(away);
     await expect(stat(folder)).rejects.toThrow("ENOENT");
 
     await mkdir(folder); // an unmounted disk leaves its mount point behind
     await expect(bucket.put(newKey(), BYTES)).rejects.toMatchObject(away);
     await expect(bucket.get(key)).rejects.toMatchObject(away);
     await expect(bucket.delete(key)).rejects.toMatchObject(away);
-    await expect(bucket.list(null)).rejects.toMatchObject(away);
+    await expect(bucket.list()).rejects.toMatchObject(away);
     expect(await readdir(folder)).toEqual([]);
 
     await rm(folder, { recursive: true });
@@ -176,14 +176,14 @@ describe("DiskBucket", () => {
     await bucket.put(key, Uint8Array.of(9)).catch(() => {});
     await bucket.get(key, { first: 1, last: 100 });
     await bucket.get(newKey());
-    await bucket.list(null);
+    await bucket.list();
     const controller = new AbortController();
     const put = bucket.put(newKey(), new Uint8Array(8 << 20), controller.signal);
     setTimeout(() => controller.abort(new Error("gone")), 1);
     await put.catch(() => {});
     await bucket.delete(key);
     await rename(folder, `${folder}.away`);
-    for (const work of [bucket.put(key, BYTES), bucket.get(key), bucket.delete(key), bucket.list(null)]) {
+    for (const work of [bucket.put(key, BYTES), bucket.get(key), bucket.delete(key), bucket.list()]) {
       await work.catch(() => {});
     }
     await rename(`${folder}.away`, folder);

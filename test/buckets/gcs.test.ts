@@ -59,7 +59,7 @@ describe("the five defects of Google's client do not reach us", () => {
 
   const LARGE = new Uint8Array(4 * MIB).fill(7);
   const traffic = (key: string) =>
-    [1, 2, 3, 4].flatMap(() => [bucket.get(key), bucket.put(newKey(), LARGE), bucket.list(null)]);
+    [1, 2, 3, 4].flatMap(() => [bucket.get(key), bucket.put(newKey(), LARGE), bucket.list()]);
 
   test("B: a download that is cut breaks no other request under way", async () => {
     const key = await stored(LARGE);
@@ -90,7 +90,7 @@ describe("the five defects of Google's client do not reach us", () => {
     const before = performance.now();
     await expect(hurried.get(key)).rejects.toMatchObject(failing("unavailable"));
     await expect(hurried.put(newKey(), BYTES)).rejects.toMatchObject(failing("unavailable"));
-    await expect(hurried.list(null)).rejects.toMatchObject(failing("unavailable"));
+    await expect(hurried.list()).rejects.toMatchObject(failing("unavailable"));
     expect(performance.now() - before).toBeLessThan(2000);
     await expectNothingUnderWay();
   });
@@ -180,7 +180,7 @@ describe("GcsBucket", () => {
     [500, "backendError", "unavailable"],
   ])("takes %d %s for %s", async (status, reason, failure) => {
     double.plan("any", { kind: "status", status, reason });
-    await expect(bucket.list(null)).rejects.toMatchObject(failing(failure));
+    await expect(bucket.list()).rejects.toMatchObject(failing(failure));
   });
 
   test("says denied, not absent, of everything in a bucket that is not there", async () => {
@@ -189,7 +189,7 @@ describe("GcsBucket", () => {
     await expect(bucket.get(key)).rejects.toMatchObject(failing("denied"));
     await expect(bucket.put(key, BYTES)).rejects.toMatchObject(failing("denied"));
     await expect(bucket.delete(key)).rejects.toMatchObject(failing("denied"));
-    await expect(bucket.list(null)).rejects.toMatchObject(failing("denied"));
+    await expect(bucket.list()).rejects.toMatchObject(failing("denied"));
   });
 
   test("does not say absent when it cannot tell", async () => {
@@ -201,7 +201,7 @@ describe("GcsBucket", () => {
     const other = await GcsDouble.start({ buckets: ["b"] });
     const location = `${other.endpoint}/storage/v1/b/b/o`;
     double.plan("any", { kind: "status", status: 302, headers: { location } });
-    await expect(bucket.list(null)).rejects.toMatchObject(failing("denied"));
+    await expect(bucket.list()).rejects.toMatchObject(failing("denied"));
     await expect(bucket.put(newKey(), BYTES)).rejects.toMatchObject(failing("denied"));
     expect(other.requests).toEqual([]);
     await other.close();
@@ -229,9 +229,9 @@ describe("GcsBucket", () => {
     const keys = [await stored(), await stored()].sort();
     const listed: string[] = [];
     for (
-      let page = await bucket.list(null);
+      let page = await bucket.list();
       page.length > 0;
-      page = await bucket.list(listed.at(-1) ?? null)
+      page = await bucket.list({ after: listed.at(-1) ?? null })
     ) {
       listed.push(...page);
     }
@@ -266,14 +266,14 @@ describe("GcsClient", () => {
     ],
   ])("says what it means that the token is %s", async (_, error, failure) => {
     const client = GcsClient.emulator(double.endpoint, () => Promise.reject(error));
-    await expect(new GcsBucket(client, "b").list(null)).rejects.toMatchObject(failing(failure));
+    await expect(new GcsBucket(client, "b").list()).rejects.toMatchObject(failing(failure));
     expect(double.requests).toEqual([]);
   });
 
   test("does not wait for a token longer than its caller", async () => {
     const client = GcsClient.emulator(double.endpoint, () => new Promise(() => {}));
     const hurried = withDeadline(new GcsBucket(client, "b"), { baseMs: 50, perMiBMs: 0 });
-    await expect(hurried.list(null)).rejects.toMatchObject(failing("unavailable"));
+    await expect(hurried.list()).rejects.toMatchObject(failing("unavailable"));
   });
 
   test("knows where a bucket is, or why it cannot know", async () => {

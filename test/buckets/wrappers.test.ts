@@ -48,7 +48,7 @@ describe("retrying", () => {
     await bucket.put(newKey(), BYTES);
     expect(inner.calls.put).toBe(3);
     inner.fail("list");
-    await expect(bucket.list(null)).rejects.toMatchObject(failing("unavailable"));
+    await expect(bucket.list()).rejects.toMatchObject(failing("unavailable"));
     expect(inner.calls.list).toBe(3);
   });
 
@@ -69,7 +69,7 @@ describe("retrying", () => {
 
   test("does not try again what is a bug", async () => {
     const inner = new FaultyBucket(rejecting(new TypeError("a bug")));
-    await expect(retrying(inner, QUICK).list(null)).rejects.toThrow("a bug");
+    await expect(retrying(inner, QUICK).list()).rejects.toThrow("a bug");
     expect(inner.calls.list).toBe(1);
   });
 
@@ -96,10 +96,10 @@ describe("retrying", () => {
       maxDelayMs: 100,
     });
     const before = performance.now();
-    await expect(bucket.list(null)).rejects.toThrow("busy");
+    await expect(bucket.list()).rejects.toThrow("busy");
     expect(performance.now() - before).toBeGreaterThanOrEqual(115); // two pauses
     const inner = new FaultyBucket(rejecting(new SlowDownError("very busy", 101)));
-    await expect(retrying(inner, { ...QUICK, maxDelayMs: 100 }).list(null)).rejects.toThrow("very busy");
+    await expect(retrying(inner, { ...QUICK, maxDelayMs: 100 }).list()).rejects.toThrow("very busy");
     expect(inner.calls.list).toBe(1);
   });
 });
@@ -110,7 +110,7 @@ describe("withDeadline", () => {
     const hung: Bucket = { name: "memory://hung", put: never, get: never, delete: never, list: never };
     const bucket = withDeadline(hung, { baseMs: 20, perMiBMs: 0 });
     const key = newKey();
-    for (const work of [bucket.put(key, BYTES), bucket.get(key), bucket.delete(key), bucket.list(null)]) {
+    for (const work of [bucket.put(key, BYTES), bucket.get(key), bucket.delete(key), bucket.list()]) {
       await expect(work).rejects.toMatchObject(failing("unavailable"));
     }
   });
@@ -152,7 +152,7 @@ test("no wrapper holds on to a caller's signal once the call has ended", async (
   const inner = faulty();
   inner.fail("list", { times: 1 });
   const bucket = retrying(limited(withDeadline(inner, { baseMs: 9999, perMiBMs: 0 }), 1), QUICK);
-  await Promise.all([1, 2, 3].map(() => bucket.list(null, caller.signal)));
+  await Promise.all([1, 2, 3].map(() => bucket.list({}, caller.signal)));
   expect(getEventListeners(caller.signal, "abort")).toHaveLength(0);
 });
 
@@ -175,14 +175,14 @@ describe("limited", () => {
         const bucket = limited(Object.assign(memory(), { list }), max);
         const results = calls.map(({ isAborted }) => {
           const caller = new AbortController();
-          const answer = bucket.list(null, caller.signal);
+          const answer = bucket.list({}, caller.signal);
           if (isAborted) caller.abort(REASON);
           return answer;
         });
         await Promise.allSettled(results);
         expect(most).toBeLessThanOrEqual(max);
         expect(running).toBe(0);
-        const again = Array.from({ length: max + 1 }, () => bucket.list(null)); // hangs if a place was lost
+        const again = Array.from({ length: max + 1 }, () => bucket.list()); // hangs if a place was lost
         await Promise.allSettled(again);
       }),
       { numRuns: 200 },

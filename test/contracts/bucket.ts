@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { BucketFailure } from "../../src/core/errors.js";
 import type { ObjectKey } from "../../src/core/model.js";
-import type { Bucket } from "../../src/core/ports.js";
+import type { Bucket, KeyRange } from "../../src/core/ports.js";
 
 export interface OpenedForTest {
   readonly bucket: Bucket;
@@ -159,7 +159,7 @@ export function bucketContract(
         await expect(bucket.put(key, Uint8Array.of(1))).rejects.toThrow("not an object key");
         await expect(bucket.get(key)).rejects.toThrow("not an object key");
         await expect(bucket.delete(key)).rejects.toThrow("not an object key");
-        await expect(bucket.list(key)).rejects.toThrow("not an object key");
+        if (key !== "") await expect(bucket.list({ after: key })).rejects.toThrow("not an object key");
       }
     });
 
@@ -181,7 +181,7 @@ export function bucketContract(
       await expect(bucket.put(key, Uint8Array.of(1), aborted)).rejects.toBe(reason);
       await expect(bucket.get(key, undefined, aborted)).rejects.toBe(reason);
       await expect(bucket.delete(key, aborted)).rejects.toBe(reason);
-      await expect(bucket.list(null, aborted)).rejects.toBe(reason);
+      await expect(bucket.list({}, aborted)).rejects.toBe(reason);
       expect(await bucket.get(key)).toBeNull();
 
       const during = new AbortController();
@@ -195,22 +195,21 @@ export function bucketContract(
     test("lists every key once, in order, page by page", async () => {
       const fresh = await open();
       try {
-        expect(await fresh.bucket.list(null)).toEqual([]);
+        expect(await fresh.bucket.list()).toEqual([]);
         const keys = Array.from({ length: listCount }, newKey);
         const queue = [...keys];
         const work = async () => {
           for (let key = queue.pop(); key; key = queue.pop()) await fresh.bucket.put(key, Uint8Array.of(1));
         };
         await Promise.all(Array.from({ length: 8 }, work));
-        const listed: ObjectKey[] = [];
-        for (let page = await fresh.bucket.list(null); page.length > 0; ) {
-          expect(page.length).toBeLessThanOrEqual(1000);
-          listed.push(...page);
-          page = await fresh.bucket.list(listed.at(-1) ?? null);
+        expect(await allKeys(fresh.bucket)).toEqual(keys.sort());
+        expect(await fresh.bucket.list({ after: "f".repeat(32) })).toEqual([]);
+        for (const prefix of [keys[0]?.slice(0, 16) ?? "", keys[1]?.slice(0, 1) ?? "", keys[2] ?? ""]) {
+          const begun = keys.filter(key => key.startsWith(prefix));
+          expect(await allKeys(fresh.bucket, { prefix })).toEqual(begun);
+          expect(await allKeys(fresh.bucket, { prefix, after: begun[0] ?? null })).toEqual(begun.slice(1));
         }
-        expect(listed).toEqual(keys.sort());
-        const [first] = await fresh.bucket.list("f".repeat(32));
-        expect(first).toBeUndefined();
+        await expect(fresh.bucket.list({ prefix: "../" })).rejects.toThrow("no object key begins with");
       } finally {
         await fresh.close?.();
       }
@@ -230,4 +229,15 @@ export function bucketContract(
       },
     );
   });
+}
+
+/** A range, page by page. */
+async function allKeys(bucket: Bucket, range: KeyRange = {}): Promise<readonly ObjectKey[]> {
+  const listed: ObjectKey[] = [];
+  for (let page = await bucket.list(range); page.length > 0; ) {
+    expect(page.length).toBeLessThanOrEqual(1000);
+    listed.push(...page);
+    page = await bucket.list({ ...range, after: listed.at(-1) ?? null });
+  }
+  return listed;
 }

@@ -6,18 +6,13 @@ import { join } from "node:path";
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { MemoryBucket } from "../../src/buckets/memory.js";
-import { Budget } from "../../src/core/budget.js";
-import { gather } from "../../src/core/gather.js";
-import { Latencies } from "../../src/core/latencies.js";
 import type { Bucket } from "../../src/core/ports.js";
 import type { StoredFile } from "../../src/core/model.js";
-import { recoverFile } from "../../src/core/recovery.js";
 import { passwordKey } from "../../src/format/argon.js";
 import { encodePasswordParams, wrapDek } from "../../src/format/wrap.js";
-import { InlineSealer } from "../../src/workers/inline.js";
-import { silent } from "../support/log.js";
+import { recoverFrom } from "../support/recovered.js";
 import type { Vault } from "../support/vault.js";
-import { bytesOf, collect, openVault } from "../support/vault.js";
+import { bytesOf, openVault } from "../support/vault.js";
 
 const PASSWORD = "correct horse";
 const PLAIN = bytesOf(20_000, 5);
@@ -30,28 +25,12 @@ afterAll(() => vault.close());
 
 const newFile = () => vault.store(PLAIN, { chunkBytes: 1024 });
 
-/** Another installation's view: the buckets, and nothing else. */
-async function recover(
+const recover = (
   hash: string,
   password = PASSWORD,
   buckets: readonly Bucket[] = vault.faulty,
   pepper: Buffer | null = null,
-) {
-  const recovered = await recoverFile({ buckets, pepper, log: silent }, hash, password);
-  const budget = () => new Budget(16 * 1024 * 1024, { maxWaiters: 10, idleGraceMs: 1000 });
-  const deps = {
-    buckets: { ...recovered.buckets, suspects: new Set<number>(), latencies: new Latencies() },
-    chunkMap: recovered.chunkMap,
-    sealer: new InlineSealer(),
-    budget: budget(),
-    rebuildBudget: budget(),
-    damage: { async report() {} },
-    log: silent,
-  };
-  const range = { start: 0, end: recovered.body.plainBytes };
-  const read = () => collect(gather(deps, recovered.body, range, new AbortController().signal, () => {}));
-  return { ...recovered, read };
-}
+) => recoverFrom(buckets, hash, password, pepper);
 
 async function manifestsOf({ id }: StoredFile) {
   const rows = await vault.sql("select bucket_id, object_key from manifest_objects where file_id = ?", [id]);
@@ -66,8 +45,7 @@ async function renamed(): Promise<MemoryBucket[]> {
   return Promise.all(
     vault.faulty.map(async (bucket, i) => {
       const copy = new MemoryBucket(`memory://restored-${i}`);
-      for (const key of await bucket.list(null))
-        await copy.put(key, (await bucket.get(key)) ?? new Uint8Array());
+      for (const key of await bucket.list()) await copy.put(key, (await bucket.get(key)) ?? new Uint8Array());
       return copy;
     }),
   );
@@ -177,7 +155,7 @@ test("a stranger with docs/format.md and Python gets a file back from bucket fol
   const folder = await mkdtemp(join(tmpdir(), "sv-stranger-"));
   try {
     for (const [i, bucket] of vault.faulty.entries()) {
-      for (const key of await bucket.list(null)) {
+      for (const key of await bucket.list()) {
         await mkdir(join(folder, String(i), key.slice(0, 2)), { recursive: true });
         await writeFile(join(folder, String(i), key.slice(0, 2), key), (await bucket.get(key)) ?? "");
       }

@@ -97,7 +97,7 @@ describe("of six buckets", () => {
       const file = await store(6 * PLAIN_PER_CHUNK + 5);
       for (const index of pair) {
         const bucket = vault.faulty[index];
-        for (const key of (await bucket?.list(null)) ?? []) await bucket?.delete(key);
+        for (const key of (await bucket?.list()) ?? []) await bucket?.delete(key);
         bucket?.fail("any");
       }
       await expectReadable(file);

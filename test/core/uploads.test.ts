@@ -330,13 +330,13 @@ describe("the sweep", () => {
     const file = await swept.store(bytesOf(300 * CHUNK_BYTES, 18), { chunkBytes: CHUNK_BYTES });
     await swept.files.delete(file.hash, PASSWORD, swept.caller);
     const [dead, ...others] = swept.faulty;
-    const left = await dead?.list(null);
+    const left = await dead?.list();
     dead?.fail("delete");
     const { objectsLeft } = await swept.sweep(); // names that were reserved and not needed among them
     expect(objectsLeft).toBeGreaterThanOrEqual(left?.length ?? Infinity);
     expect(left?.length).toBeGreaterThan(50);
     expect(dead?.calls.delete).toBeLessThanOrEqual(AT_ONCE);
-    expect((await Promise.all(others.map(bucket => bucket.list(null)))).flat()).toEqual([]);
+    expect((await Promise.all(others.map(bucket => bucket.list()))).flat()).toEqual([]);
     dead?.heal();
     await swept.letTimePass();
     await swept.sweep();

@@ -1,8 +1,10 @@
 import { afterEach, describe, expect, test } from "@jest/globals";
 import type { ObjectRef } from "../../src/core/model.js";
+import { MoveRows } from "../../src/database/moves.js";
 import {
   append,
   beginUpload,
+  claim,
   commitOf,
   newChunk,
   newFile,
@@ -10,48 +12,55 @@ import {
   newUpload,
   objectCount,
   run,
+  some,
   stores,
   times,
 } from "./fixture.js";
 
 const s = stores();
-const NO_GRACE = 0;
 
 afterEach(() => run(s, "truncate uploads, files, grants, chunks, pending_objects, dead_objects"));
 
 const keysOf = (refs: readonly ObjectRef[]) => refs.map(ref => `${ref.bucketId} ${ref.objectKey}`).sort();
 
-describe("expired", () => {
-  test("names receiving uploads and living files past their time, and no others", async () => {
-    const late = await s.uploads.create(newUpload({ ttlSeconds: 0 }), []);
-    const ended = await s.uploads.create(newUpload({ ttlSeconds: 0 }), []);
-    await s.uploads.end(ended.id, "abandoned");
-    await beginUpload(s);
-    const oldFile = await newFile(s);
-    await run(s, `update files set expires_at = now() where id = '${oldFile.id}'`);
-    await newFile(s, 1, { expiresInSeconds: 60 });
-    expect(await s.dead.expired(10)).toEqual({ uploads: [late.id], files: [oldFile.id] });
-    await s.files.shred(oldFile.id, "asked");
-    expect((await s.dead.expired(10)).files).toEqual([]);
+test("an object that lost its writer can be spared, and is found again when that is over", async () => {
+  const upload = await beginUpload(s);
+  const refs = [newRef(), newRef()];
+  await s.chunkMap.reserve(upload.id, upload.lease, refs);
+  await s.uploads.end(upload.id, "abandoned");
+  await s.lost.spare(refs.slice(0, 1), 60);
+  expect(keysOf(await claim(s, 10))).toEqual(keysOf(refs.slice(1)));
+  await run(s, "update pending_objects set spared_until = now()");
+  expect(keysOf(await claim(s, 10))).toEqual(keysOf(refs.slice(0, 1)));
+});
+
+describe("a lost object", () => {
+  test("tells its upload, for as long as that is not known to be a file", async () => {
+    const upload = await beginUpload(s);
+    await s.chunkMap.reserve(upload.id, upload.lease, [newRef()]);
+    await s.uploads.end(upload.id, "abandoned");
+    const { parityChunks } = upload.parity;
+    expect(await s.lost.find(10, 0)).toMatchObject([
+      { upload: { id: upload.id, parityChunks }, replaces: null },
+    ]);
+    await run(s, "truncate uploads");
+    expect(await s.lost.find(10, 0)).toMatchObject([{ upload: { id: upload.id, parityChunks: 0 } }]);
+    const file = await newFile(s);
+    await run(s, `update pending_objects set upload_id = '${file.id}'`);
+    expect(await s.lost.find(10, 0)).toMatchObject([{ upload: null }]);
+    await run(s, "truncate uploads"); // which are forgotten a month after
+    expect(await s.lost.find(10, 0)).toMatchObject([{ upload: null }]);
   });
 
-  test("names no more than asked for", async () => {
-    await times(5, () => s.uploads.create(newUpload({ ttlSeconds: 0 }), []));
-    expect((await s.dead.expired(3)).uploads).toHaveLength(3);
-  });
-
-  test("forgets ended uploads after a month, not before, and never receiving ones", async () => {
-    const [recent, old, receiving] = [newUpload({ ttlSeconds: 0 }), newUpload(), newUpload()];
-    for (const upload of [recent, old, receiving]) await s.uploads.create(upload, []);
-    for (const upload of [recent, old]) await s.uploads.end(upload.id, "abandoned");
-    await run(
-      s,
-      `update uploads set expires_at = now() - interval '31 days' where id in ('${old.id}', '${receiving.id}')`,
-    );
-    await s.dead.expired(10);
-    expect(await s.uploads.find(old.tokenId)).toBeNull();
-    expect(await s.uploads.find(recent.tokenId)).not.toBeNull();
-    expect(await s.uploads.find(receiving.tokenId)).not.toBeNull();
+  test("tells the object that has the place it was to take", async () => {
+    const file = await newFile(s);
+    const [chunk] = await s.chunkMap.chunks(file.id, 0, 0);
+    const { stripe, shard, bucketId, objectKey } = some(chunk);
+    const moves = new MoveRows(s.database);
+    await moves.reserve(newRef(), -1, { fileId: file.id, stripe, shard });
+    expect(await s.lost.find(10, 0)).toMatchObject([{ upload: null, replaces: { bucketId, objectKey } }]);
+    await s.files.shred(file.id, "asked");
+    expect(await s.lost.find(10, 0)).toMatchObject([{ upload: null, replaces: null }]);
   });
 });
 
@@ -67,7 +76,7 @@ describe("claim", () => {
     const sweeper = async () => {
       const mine: ObjectRef[] = [];
       for (let empty = 0; empty < 3; ) {
-        const claimed = await s.dead.claim(17, NO_GRACE);
+        const claimed = await claim(s, 17);
         mine.push(...claimed);
         empty = claimed.length === 0 ? empty + 1 : 0;
       }
@@ -80,19 +89,19 @@ describe("claim", () => {
   test("comes back when the claim is over, unless the object was forgotten", async () => {
     const file = await newFile(s);
     await s.files.shred(file.id, "asked");
-    const claimed = await s.dead.claim(10, NO_GRACE);
+    const claimed = await claim(s, 10);
     expect(claimed).toHaveLength(3);
-    expect(await s.dead.claim(10, NO_GRACE)).toEqual([]);
+    expect(await claim(s, 10)).toEqual([]);
     await s.dead.forget(claimed.slice(0, 1));
     await run(s, "update dead_objects set claimed_until = claimed_until - interval '6 minutes'");
-    expect(keysOf(await s.dead.claim(10, NO_GRACE))).toEqual(keysOf(claimed.slice(1)));
+    expect(keysOf(await claim(s, 10))).toEqual(keysOf(claimed.slice(1)));
   });
 
   test("leaves pending objects alone that a writer may still commit", async () => {
     const upload = await beginUpload(s);
     const chunk = newChunk(0, 0);
     await s.chunkMap.reserve(upload.id, upload.lease, [chunk]);
-    expect(await s.dead.claim(10, NO_GRACE)).toEqual([]);
+    expect(await claim(s, 10)).toEqual([]);
     expect(await s.chunkMap.commit(commitOf(upload, 1000, [chunk]))).toBe(true);
   });
 
@@ -102,20 +111,20 @@ describe("claim", () => {
     await s.chunkMap.reserve(upload.id, upload.lease, [ref]);
     const next = await s.uploads.lease(upload.id, { offset: 0 });
     await s.chunkMap.reserve(upload.id, next?.lease ?? 0, [chunk]);
-    expect(await s.dead.claim(10, 3600)).toEqual([]);
-    expect(await s.dead.claim(10, NO_GRACE)).toEqual([ref]);
+    expect(await claim(s, 10, 3600)).toEqual([]);
+    expect(await claim(s, 10)).toEqual([ref]);
     expect(await objectCount(s, "pending_objects")).toBe(1);
   });
 
   test("takes pending objects whose upload nobody knows", async () => {
     const ref = newRef();
     await s.chunkMap.reserve(newUpload().id, 1, [ref]);
-    expect(await s.dead.claim(10, NO_GRACE)).toEqual([ref]);
+    expect(await claim(s, 10)).toEqual([ref]);
   });
 
   test("never names an object of a file that is alive", async () => {
     await newFile(s, 5);
-    expect(await s.dead.claim(100, NO_GRACE)).toEqual([]);
+    expect(await claim(s, 100)).toEqual([]);
   });
 });
 

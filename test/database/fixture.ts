@@ -9,7 +9,8 @@ import { BucketRows } from "../../src/database/bucket-directory.js";
 import { CatalogueRows } from "../../src/database/catalogue.js";
 import { ChunkCatalogueRows } from "../../src/database/chunk-catalogue.js";
 import { ChunkRows } from "../../src/database/chunk-map.js";
-import { DeadRows } from "../../src/database/dead-objects.js";
+import { DeadRows, LostRows } from "../../src/database/dead-objects.js";
+import { ExpiryRows } from "../../src/database/expiries.js";
 import { FileRows } from "../../src/database/file-store.js";
 import { GrantRows } from "../../src/database/grant-store.js";
 import { LookupRows } from "../../src/database/lookup.js";
@@ -31,6 +32,8 @@ export interface Stores {
   readonly files: FileRows;
   readonly grants: GrantRows;
   readonly uses: UseRows;
+  readonly expiries: ExpiryRows;
+  readonly lost: LostRows;
   readonly dead: DeadRows;
   readonly buckets: BucketRows;
   readonly catalogue: CatalogueRows;
@@ -54,6 +57,8 @@ export function stores({ poolSize = 10 } = {}): Stores {
       files: new FileRows(database, 10),
       grants: new GrantRows(database),
       uses: new UseRows(database),
+      expiries: new ExpiryRows(database),
+      lost: new LostRows(database),
       dead: new DeadRows(database),
       buckets: new BucketRows(database),
       catalogue: new CatalogueRows(database),
@@ -184,6 +189,18 @@ export async function newFile(
 export async function newLink(s: Stores, fileId: string, change: Partial<NewGrant> = {}): Promise<Grant> {
   const { id } = some(await s.grants.find({ passwordOf: fileId }));
   return some(await s.grants.add(newGrant(fileId, "link", change), id));
+}
+
+/** Claims what is dead, and buries what is lost, as a sweep of one batch does. */
+export async function claim(s: Stores, limit: number, graceSeconds = 0): Promise<readonly ObjectRef[]> {
+  const lost = await s.lost.find(limit, graceSeconds);
+  return [...(await s.dead.claim(limit)), ...(await s.lost.bury(lost, graceSeconds))];
+}
+
+/** Ids of the files that {@link ExpiryRows.expired} would end now, the half-shredded among them. */
+export async function endingFiles(s: Stores): Promise<string[]> {
+  const { files, halfShredded } = await s.expiries.expired(99);
+  return [...files.map(({ id }) => id), ...halfShredded];
 }
 
 export async function objectCount(

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import type { ChunkRecord } from "../../src/core/model.js";
 import { MoveRows } from "../../src/database/moves.js";
 import {
+  claim,
   append,
   beginUpload,
   commitOf,
@@ -44,9 +45,9 @@ describe("a swap", () => {
     expect(isSwapped).toBe(true);
     expect((await s.chunkMap.chunks(chunk.fileId, 0, 0))[0]).toMatchObject({ ...to, digest: chunk.digest });
     expect(await objectCount(s, "pending_objects")).toBe(0);
-    expect(await s.dead.claim(10, 0)).toEqual([]); // the manifest names it still
+    expect(await claim(s, 10)).toEqual([]); // the manifest names it still
     await run(s, "delete from superseded_objects"); // as a newer manifest does
-    expect(await s.dead.claim(10, 0)).toEqual([{ bucketId: chunk.bucketId, objectKey: chunk.objectKey }]);
+    expect(await claim(s, 10)).toEqual([{ bucketId: chunk.bucketId, objectKey: chunk.objectKey }]);
   });
 
   test.each([
@@ -67,7 +68,7 @@ describe("a swap", () => {
     const to = newRef(9);
     await moves().reserve(to, HOLD_SECONDS);
     await meanwhile(chunk);
-    await s.dead.claim(100, 0);
+    await claim(s, 100);
     const before = [await s.chunkMap.chunks(chunk.fileId, 0, 0), await objectCount(s, "dead_objects")];
     expect(
       await moves().swapChunk({ from: chunk, to, keepSeconds: 0, idleSeconds: 0, mostInBucket: 1 }),

@@ -21,7 +21,7 @@ async function counted(): Promise<BucketUsage[]> {
 }
 
 /** The sweep's first step, which adds the changes up. */
-const fold = () => s.dead.expired(1);
+const fold = () => s.expiries.expired(1);
 
 describe("usage", () => {
   test("is empty where nothing is stored, and leaves out a bucket that holds nothing any more", async () => {

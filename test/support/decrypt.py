@@ -500,6 +500,35 @@ def self_test():
     assert tag.hex() == "0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659", tag.hex()
 
 
+# --- §15 signposts -------------------------------------------------------------------------------------------------------
+
+
+def signpost_prefixes(file_id):
+    return [expand256(file_id, b"sv/1/signpost-name" + u8(slot), 8).hex() for slot in range(16)]
+
+
+def signpost_owner(operator_key, key, signpost):
+    """The file id, or None where it is no signpost of this operator's."""
+    if not hmac.compare_digest(expand256(operator_key, b"sv/1/signpost-mark" + key, 16), signpost[:16]):
+        return None
+    secret = expand256(operator_key, b"sv/1/signpost-escrow" + key, 32)
+    return open_box(secret, b"sv/1/signpost-escrow" + key, signpost[16:60])
+
+
+def open_signpost(file_id, key, signpost):
+    aad = b"sv/1/signpost" + key
+    return open_box(expand256(file_id, aad, 32), aad, signpost[60:])[:32]
+
+
+def open_signpost_vector(vector):
+    key, signpost = bytes.fromhex(vector["objectKey"]), base64.b64decode(vector["object64"], validate=True)
+    file_id = bytes.fromhex(vector["fileId"].replace("-", ""))
+    require(vector["objectKey"][:16] == signpost_prefixes(file_id)[vector["slot"]], "a signpost's name")
+    owner = vector["operatorKey"] and signpost_owner(bytes.fromhex(vector["operatorKey"]), key, signpost)
+    require(owner in (None, file_id), "a signpost's escrow")
+    return {"isEscrowed": owner is not None, "hash": open_signpost(file_id, key, signpost).hex()}
+
+
 # -----------------------------------------------------------------------------------------------------------------------
 
 READERS = {
@@ -510,6 +539,7 @@ READERS = {
     "metas": open_meta_vector,
     "manifests": open_manifest_vector,
     "parts": open_part_vector,
+    "signposts": open_signpost_vector,
 }
 
 

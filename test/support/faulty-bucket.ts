@@ -12,7 +12,7 @@
 import type { BucketFailure } from "../../src/core/errors.js";
 import { BucketError } from "../../src/core/errors.js";
 import type { ObjectKey } from "../../src/core/model.js";
-import type { Bucket, ByteRange } from "../../src/core/ports.js";
+import type { Bucket, ByteRange, KeyRange } from "../../src/core/ports.js";
 
 type Operation = "put" | "get" | "delete" | "list";
 
@@ -85,8 +85,8 @@ export class FaultyBucket implements Bucket {
     return this.each(() => this.#meet("delete", signal, () => this.inner.delete(key, signal)));
   }
 
-  list(after: ObjectKey | null, signal?: AbortSignal): Promise<readonly ObjectKey[]> {
-    return this.each(() => this.#meet("list", signal, () => this.inner.list(after, signal)));
+  list(range?: KeyRange, signal?: AbortSignal): Promise<readonly ObjectKey[]> {
+    return this.each(() => this.#meet("list", signal, () => this.inner.list(range, signal)));
   }
 
   #plan(

@@ -7,6 +7,7 @@ import { Manifests } from "./0007-manifests.js";
 import { Parity } from "./0008-parity.js";
 import { Terms } from "./0009-terms.js";
 import { Scrub } from "./0010-scrub.js";
+import { Signposts } from "./0011-signposts.js";
 
 export const MIGRATIONS = [
   { name: "0001-tables", class: Tables },
@@ -17,4 +18,5 @@ export const MIGRATIONS = [
   { name: "0008-parity", class: Parity },
   { name: "0009-terms", class: Terms },
   { name: "0010-scrub", class: Scrub },
+  { name: "0011-signposts", class: Signposts },
 ];
