@@ -33,12 +33,12 @@ RUN npm ci --omit=dev --include=optional --ignore-scripts --no-audit --no-fund \
 FROM ${NODE_IMAGE}
 WORKDIR /app
 # Argon2id, file reads and DNS share libuv's pool; its default of 4 would let password checks stall every read. The
-# other two keep freed memory from lying idle (scripts/run.mjs sets the same).
+# other two keep freed memory and garbage from lying idle (scripts/run.mjs sets the same, and says more).
 # HOME: the user below is in no passwd file, and graphile-worker ends the process where it finds no home.
 ENV NODE_ENV=production \
     UV_THREADPOOL_SIZE=16 \
     MALLOC_ARENA_MAX=2 \
-    NODE_OPTIONS=--max-semi-space-size=4 \
+    NODE_OPTIONS="--max-semi-space-size=4 --max-old-space-size=512" \
     HOST=0.0.0.0 \
     HOME=/app
 COPY --from=packages /app/node_modules ./node_modules

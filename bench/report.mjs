@@ -16,7 +16,7 @@ const LINES = {
 export function printSpeed(speeds) {
   const upload = median(speeds.upload);
   const download = median(speeds.download);
-  console.log("\nSpeed".padEnd(59), "MB/s  (least – greatest)    upload is   download is");
+  console.log("\nSpeed, servers warmed up".padEnd(59), "MB/s  (least – greatest)    upload is   download is");
   for (const [name, line] of Object.entries(LINES)) {
     const of = median(speeds[name]);
     const ratios = "upload download".includes(name)
@@ -41,7 +41,10 @@ const TUS_LINES = [
 
 /** Uploads over tus beside the same requests to plain @tus/server + @tus/file-store. */
 export function printTus(speeds) {
-  console.log("\nUpload over tus".padEnd(34), "MB/s                    plain, no fsync         ratio");
+  console.log(
+    "\nUpload over tus, warmed up".padEnd(34),
+    "MB/s                    plain, no fsync         ratio",
+  );
   for (const [line, ours, plain] of TUS_LINES) {
     const of = ratio(median(speeds[ours]) / median(speeds[plain]));
     console.log(
@@ -62,7 +65,7 @@ const DIRECTIONS = { uploads: "upload", downloads: "download", tusUploads: "tus 
 /** `rows`: scenarios with their results. */
 export function printLoad(rows) {
   console.log(
-    "\nServer process (without PostgreSQL)    peak MB (VmHWM)      median MB (VmRSS)    MB/s in all     loop delay ms: p50   p99   max",
+    "\nServer, just started (no PostgreSQL)   peak MB (VmHWM)      median MB (VmRSS)    MB/s in all     loop delay ms: p50   p99   max",
   );
   for (const { count, direction, bytes, results } of rows) {
     const of = pick => results.map(pick);

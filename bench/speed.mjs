@@ -1,7 +1,11 @@
-/** MB/s of one file in and out, beside what the same bytes cost elsewhere; each once a round, so that drift hits all alike. */
+/**
+ * MB/s of one file in and out, beside what the same bytes cost elsewhere; each once a round, so that drift hits all alike. Of
+ * servers that have been at work: load.mjs measures those that have just started.
+ */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  WARM_BYTES,
   copyAndSync,
   hashAlone,
   sealAlone,
@@ -40,6 +44,8 @@ export async function measureSpeed(folder, { bytes, rounds, tusPatchBytes }, say
     tusPatches: () => uploadToTus(folder, bytes, tusPatchBytes),
     tusUploadPatches: () => overTus(tusPatchBytes),
   };
+  await runClient({ task: "upload", url, bytes: WARM_BYTES });
+  await overTus(WARM_BYTES);
   const speeds = Object.fromEntries(Object.keys(measures).map(name => [name, []]));
   for (let round = 1; round <= rounds; round++) {
     for (const [name, measure] of Object.entries(measures)) {

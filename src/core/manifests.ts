@@ -68,10 +68,8 @@ export class Manifests {
   async complete(file: Pick<StoredFile, "id" | "hash" | "parity">, first: NewManifest): Promise<void> {
     try {
       const signposts = await putUpSignposts(this.deps, file, []);
-      const { id: fileId } = file;
-      const objects = [...first.objects, ...signposts];
-      const isComplete = first.isComplete && (await this.#areEnough(file, signposts));
-      await this.deps.store.replace({ fileId, revision: 1, escrowId: this.#escrowId, objects, isComplete });
+      if (first.isComplete && (await this.#areEnough(file, signposts)))
+        await this.deps.store.complete(file.id, signposts);
     } catch (error) {
       this.deps.log.warn("signposts of a new file could not be put up, it is tried again", {
         fileId: file.id,

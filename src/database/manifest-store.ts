@@ -18,6 +18,20 @@ export const SIGNPOST = -2;
 export class ManifestRows implements ManifestStore {
   constructor(private readonly database: Database) {}
 
+  async complete(fileId: FileId, signposts: readonly ManifestObject[]): Promise<void> {
+    const added = sql`unnest(${columnsOf(signposts)}) as o (part, bucket_id, object_key, stored_bytes, digest)`;
+    await sql`
+      with held as (
+        update manifests set written_revision = 1 where file_id = ${fileId} and written_revision = 0 returning file_id
+      ), cleared as (
+        delete from pending_objects p using held, ${added}
+        where p.bucket_id = o.bucket_id and p.object_key = o.object_key
+          and p.upload_id = ${fileId} and p.lease = ${REWRITE_LEASE}
+      )
+      insert into manifest_objects (file_id, part, bucket_id, object_key, stored_bytes, digest)
+      select held.file_id, o.* from held, ${added}`.execute(this.database.em().getKysely());
+  }
+
   async stale(after: FileId | null, limit: number, escrowId: Uint8Array): Promise<readonly FileId[]> {
     const key = Buffer.from(escrowId);
     const later = laterThan(after);
@@ -175,13 +189,17 @@ export async function insertObjects(
   fileId: FileId,
   objects: readonly ManifestObject[],
 ): Promise<void> {
-  const { bucketIds, objectKeys } = objectColumns(objects);
   await sql`
     insert into manifest_objects (file_id, part, bucket_id, object_key, stored_bytes, digest)
-    select ${fileId}, o.* from unnest(
-      ${objects.map(o => columnOf(o.part))}::int[], ${bucketIds}::smallint[], ${objectKeys}::uuid[],
-      ${objects.map(o => o.storedBytes)}::int[], ${objects.map(o => o.digest)}::bytea[]
-    ) as o`.execute(em.getKysely());
+    select ${fileId}, o.* from unnest(${columnsOf(objects)}) as o`.execute(em.getKysely());
+}
+
+/** Part, bucket, key, length and digest, for `unnest`. */
+function columnsOf(objects: readonly ManifestObject[]) {
+  const { bucketIds, objectKeys } = objectColumns(objects);
+  return sql`
+    ${objects.map(o => columnOf(o.part))}::int[], ${bucketIds}::smallint[], ${objectKeys}::uuid[],
+    ${objects.map(o => o.storedBytes)}::int[], ${objects.map(o => o.digest)}::bytea[]`;
 }
 
 export function columnOf(part: ManifestObject["part"]): number {
