@@ -229,6 +229,7 @@ export async function openVault(
     argon,
     drainable: {
       ...repairing,
+      ...endable,
       listing: moves,
       directory: bucketDirectory,
       bytesPerSecond: config.MOVE_BYTES_PER_SECOND,

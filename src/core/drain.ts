@@ -8,7 +8,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { newFileId } from "../format/id.js";
 import { atOnce } from "./at-once.js";
 import type { BucketId, BucketRecord } from "./model.js";
-import type { BucketListing, PlacedChunk } from "./moves.js";
+import type { BucketListing, ChunkPlace, ListedChunk } from "./moves.js";
+import type { NewerDeps } from "./newer.js";
+import { Newer } from "./newer.js";
 import { shuffled } from "./placement.js";
 import type { BucketDirectory } from "./ports.js";
 import type { RepairDeps } from "./repair.js";
@@ -27,15 +29,18 @@ const AWAY_AFTER = 4;
 /** Before the first file id. */
 const FIRST = { fileId: "00000000-0000-0000-0000-000000000000", stripe: 0, shard: 0 };
 
-export interface DrainDeps extends RepairDeps {
+export interface DrainDeps extends RepairDeps, NewerDeps {
   readonly directory: BucketDirectory;
   readonly listing: BucketListing;
   /** Bytes a second that this process moves at most. */
   readonly bytesPerSecond: number;
 }
 
-/** How often each came of a move, and how many bytes were moved. */
-export type Drained = Record<Outcome | "movedBytes", number>;
+/**
+ * How often each came of a move, and how many bytes were moved. `spared`: the buckets know, or too few of them answer to say
+ * that they do not, of a file that this database takes for an upload; its chunks stay where that file looks for them.
+ */
+export type Drained = Record<Outcome | "spared" | "movedBytes", number>;
 
 interface DrainOptions {
   /** When to stop, though there is more. */
@@ -60,7 +65,8 @@ export async function drain(deps: DrainDeps, options: DrainOptions): Promise<Dra
 }
 
 export function nothing(): Drained {
-  return { moved: 0, movedBytes: 0, missing: 0, corrupt: 0, unreadable: 0, unplaced: 0, overtaken: 0 };
+  const counts = { missing: 0, corrupt: 0, unreadable: 0, unplaced: 0, overtaken: 0, spared: 0 };
+  return { moved: 0, movedBytes: 0, ...counts };
 }
 
 function isToBeEmptied({ id, state }: BucketRecord, only: BucketId | undefined): boolean {
@@ -70,6 +76,7 @@ function isToBeEmptied({ id, state }: BucketRecord, only: BucketId | undefined):
 /** One going through one bucket. */
 class Round {
   readonly #drained = nothing();
+  readonly #newer: Newer;
   #failuresInRow = 0;
   #unansweredInRow = 0;
   /** When the next move may begin. */
@@ -81,7 +88,9 @@ class Round {
     private readonly options: DrainOptions,
     private readonly until: number,
     private readonly total: Drained,
-  ) {}
+  ) {
+    this.#newer = new Newer(deps, options.signal);
+  }
 
   async go(): Promise<void> {
     const { deps, bucketId } = this;
@@ -109,7 +118,7 @@ class Round {
   }
 
   /** One of several that take from the same chunks. */
-  async #moveChunks(chunks: AsyncGenerator<PlacedChunk>): Promise<void> {
+  async #moveChunks(chunks: AsyncGenerator<ListedChunk>): Promise<void> {
     for await (const chunk of shared(chunks)) {
       if (this.#isOver) return;
       await this.#count(this.#moveChunk(chunk), chunk.storedBytes);
@@ -117,9 +126,10 @@ class Round {
   }
 
   /** What cannot be read where it lies is rebuilt from the rest of its stripe, where its file is finished. */
-  async #moveChunk(chunk: PlacedChunk): Promise<Outcome> {
+  async #moveChunk(chunk: ListedChunk): Promise<Outcome | "spared"> {
     const { deps } = this;
     const { signal } = this.options;
+    if (chunk.upload && (await this.#newer.ofUpload(chunk.upload)).is !== "nothing") return "spared";
     const isAway = this.#unansweredInRow >= AWAY_AFTER;
     const outcome = isAway ? "unreadable" : await relocateChunk(deps, chunk, signal);
     this.#unansweredInRow = outcome === "unreadable" ? this.#unansweredInRow + 1 : 0;
@@ -132,7 +142,7 @@ class Round {
   }
 
   /** All of them, from anywhere on to the end, and then from the beginning. */
-  async *#chunks(): AsyncGenerator<PlacedChunk> {
+  async *#chunks(): AsyncGenerator<ListedChunk> {
     const start = newFileId();
     yield* this.#chunksAfter({ fileId: start, stripe: 0, shard: 0 });
     for await (const chunk of this.#chunksAfter(FIRST)) {
@@ -141,7 +151,7 @@ class Round {
     }
   }
 
-  async *#chunksAfter(first: Pick<PlacedChunk, "fileId" | "stripe" | "shard">): AsyncGenerator<PlacedChunk> {
+  async *#chunksAfter(first: ChunkPlace): AsyncGenerator<ListedChunk> {
     for (let after = first; !this.#isOver; ) {
       const page = await this.deps.listing.chunks(this.bucketId, after, PAGE, this.deps.idleSeconds);
       yield* page;
@@ -151,7 +161,7 @@ class Round {
     }
   }
 
-  async #count(moving: Promise<Outcome>, bytes: number): Promise<void> {
+  async #count(moving: Promise<Outcome | "spared">, bytes: number): Promise<void> {
     const outcome = await moving;
     for (const counts of [this.#drained, this.total]) {
       counts[outcome]++;
@@ -167,6 +177,6 @@ class Round {
 }
 
 /** The same chunks for another consumer, who may leave without ending them for the rest. */
-function shared(chunks: AsyncGenerator<PlacedChunk>): AsyncIterable<PlacedChunk> {
+function shared(chunks: AsyncGenerator<ListedChunk>): AsyncIterable<ListedChunk> {
   return { [Symbol.asyncIterator]: () => ({ next: () => chunks.next() }) };
 }

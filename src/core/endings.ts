@@ -7,7 +7,7 @@ import { eventOf } from "./auditor.js";
 import type { Finding, NewerDeps } from "./newer.js";
 import { Newer } from "./newer.js";
 import type { FileStore, UploadStore } from "./ports.js";
-import type { ExpiredUpload, OverFile } from "./sweep-ports.js";
+import type { OpenUpload, OverFile } from "./sweep-ports.js";
 
 /** How long what the buckets know better is left alone, in seconds: nothing changes there by itself. */
 export const SPARE_SECONDS = 24 * 3600;
@@ -32,7 +32,7 @@ export class Endings {
     this.newer = new Newer(deps, signal);
   }
 
-  async upload(upload: ExpiredUpload): Promise<Ending> {
+  async upload(upload: OpenUpload): Promise<Ending> {
     const { id } = upload;
     const finding = await this.newer.ofUpload(upload);
     if (finding.is !== "nothing") return this.#spare("uploads", id, finding);

@@ -1,10 +1,17 @@
 /** The ports of moving stored objects from bucket to bucket: what draining finds, and what one move makes durable. */
 import type { FileId } from "../format/id.js";
 import type { BucketId, ChunkRecord, ObjectRef, Tail } from "./model.js";
+import type { OpenUpload } from "./sweep-ports.js";
 
 /** A chunk where it lies now. */
 export interface PlacedChunk extends ChunkRecord {
   readonly fileId: FileId;
+}
+
+/** A chunk that was found in a bucket. */
+export interface ListedChunk extends PlacedChunk {
+  /** The upload that it is of, unless that is known to have become a file. */
+  readonly upload: OpenUpload | null;
 }
 
 /** The tail of an open upload where it lies now. */
@@ -23,7 +30,7 @@ export interface BucketListing {
     after: ChunkPlace,
     limit: number,
     idleSeconds: number,
-  ): Promise<readonly PlacedChunk[]>;
+  ): Promise<readonly ListedChunk[]>;
   tails(bucketId: BucketId, limit: number): Promise<readonly PlacedTail[]>;
   /**
    * Ends the lease of uploads that nobody has written to for `idleSeconds` and that have objects reserved in the bucket, so

@@ -16,7 +16,7 @@ import { BucketError, VaultError } from "./errors.js";
 import { manifestsIn } from "./manifest-search.js";
 import type { BucketId, BucketRecord, ObjectKey, ObjectRef } from "./model.js";
 import type { Bucket, Log } from "./ports.js";
-import type { Expiries, ExpiredUpload, OverFile } from "./sweep-ports.js";
+import type { Expiries, OpenUpload, OverFile } from "./sweep-ports.js";
 
 /** `silent`: too few buckets answered to say. `newer` of an upload may tell the hash of what it has become. */
 export interface Finding {
@@ -42,13 +42,13 @@ export class Newer {
   ) {}
 
   /** Whether an upload has become a file: whether it has a signpost. */
-  ofUpload(upload: ExpiredUpload): Promise<Finding> {
+  ofUpload(upload: OpenUpload): Promise<Finding> {
     const finding = this.#uploads.get(upload.id) ?? this.#ofUpload(upload);
     this.#uploads.set(upload.id, finding);
     return finding;
   }
 
-  #ofUpload({ id, parityChunks }: ExpiredUpload): Promise<Finding> {
+  #ofUpload({ id, parityChunks }: OpenUpload): Promise<Finding> {
     return this.#ask(parityChunks, async bucket => {
       for (let slot = 0; slot < MANIFEST_SLOTS; slot++) {
         const [objectKey] = await bucket.list({ prefix: signpostPrefix(id, slot) }, this.signal);

@@ -2,8 +2,8 @@
 import type { FileId } from "../format/id.js";
 import type { ObjectRef } from "./model.js";
 
-/** An upload past its expiry that is still receiving. */
-export interface ExpiredUpload {
+/** An upload that has not become a file, as far as this database knows. */
+export interface OpenUpload {
   readonly id: FileId;
   readonly parityChunks: number;
 }
@@ -18,7 +18,8 @@ export interface OverFile {
 }
 
 export interface Expired {
-  readonly uploads: readonly ExpiredUpload[];
+  /** Past their expiry and still receiving. */
+  readonly uploads: readonly OpenUpload[];
   readonly files: readonly OverFile[];
   /** Files whose shredding a crash stopped. */
   readonly halfShredded: readonly FileId[];
@@ -38,8 +39,8 @@ export interface Expiries {
 
 /** A pending object that nobody is left to name. */
 export interface LostObject extends ObjectRef {
-  /** The upload that it was put for, if that may have become a file as far as this database knows. */
-  readonly upload: ExpiredUpload | null;
+  /** The upload that it was put for, unless that is known to have become a file. */
+  readonly upload: OpenUpload | null;
   /** The object whose place it was to take, and which still has it. */
   readonly replaces: ObjectRef | null;
 }

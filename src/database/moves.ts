@@ -7,6 +7,7 @@ import type {
   BucketListing,
   ChunkMove,
   ChunkPlace,
+  ListedChunk,
   Move,
   Moves,
   PlacedChunk,
@@ -32,9 +33,10 @@ export class MoveRows implements Moves, BucketListing {
     after: ChunkPlace,
     limit: number,
     idleSeconds: number,
-  ): Promise<readonly PlacedChunk[]> {
-    const { rows } = await sql<ChunkRow & { file_id: FileId }>`
-      select c.file_id, c.stripe, c.shard, c.bucket_id, c.object_key, c.stored_bytes, c.digest from chunks c
+  ): Promise<readonly ListedChunk[]> {
+    const { rows } = await sql<ChunkRow & { file_id: FileId; parity_chunks: number | null }>`
+      select c.file_id, c.stripe, c.shard, c.bucket_id, c.object_key, c.stored_bytes, c.digest, o.parity_chunks
+      from chunks c left join uploads o on o.id = c.file_id and o.stage = 'receiving'
       where c.bucket_id = ${bucketId}
         and (c.file_id, c.bucket_id, c.stripe, c.shard) >
           (${after.fileId}::uuid, ${bucketId}::smallint, ${after.stripe}::int, ${after.shard}::smallint)
@@ -43,7 +45,11 @@ export class MoveRows implements Moves, BucketListing {
       order by c.file_id, c.bucket_id, c.stripe, c.shard limit ${limit}`.execute(
       this.database.em().getKysely(),
     );
-    return rows.map(row => ({ ...toChunkRecord(row), fileId: row.file_id }));
+    return rows.map(row => {
+      const { file_id: fileId, parity_chunks: parityChunks } = row;
+      const upload = parityChunks === null ? null : { id: fileId, parityChunks };
+      return { ...toChunkRecord(row), fileId, upload };
+    });
   }
 
   async tails(bucketId: BucketId, limit: number): Promise<readonly PlacedTail[]> {

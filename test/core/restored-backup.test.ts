@@ -98,6 +98,21 @@ describe("an upload in the backup that has become a file since", () => {
     }
   });
 
+  test("keeps its chunks where they are when their bucket is emptied", async () => {
+    await using vault = await openVault();
+    const { token } = await wholeUpload(vault);
+    const restore = await backup(vault);
+    const file = await vault.uploads.finish(token);
+    await restore();
+    const [chunk] = await vault.chunkMap.chunks(file.id, 0, 0);
+    await vault.sql("update buckets set state = 'draining' where id = ?", [String(chunk?.bucketId)]);
+    const drained = await vault.drain({ idleSeconds: 0 });
+    expect(drained).toMatchObject({ moved: 0, movedBytes: 0 });
+    expect(drained.spared).toBeGreaterThan(0);
+    await vault.sweep();
+    await expectIntact(vault, file);
+  });
+
   test("is spared for ten minutes while too few buckets answer to say", async () => {
     await using vault = await openVault({ parity: "default" }); // 4+2: two may be silent
     const { upload } = await wholeUpload(vault);
