@@ -62,7 +62,7 @@ export async function uploadOverTus(folder, { url, bytes, count = 1, patchBytes 
 }
 
 /** Note that @tus/file-store does not fsync: what it has acknowledged, a power cut can lose. Warmed up as our server is. */
-export async function uploadToTus(folder, bytes, patchBytes = bytes) {
+export async function uploadToTus(folder, what) {
   const directory = join(folder, "tus");
   await mkdir(directory, { recursive: true });
   const port = await freePort();
@@ -73,7 +73,7 @@ export async function uploadToTus(folder, bytes, patchBytes = bytes) {
     const url = `http://127.0.0.1:${port}`;
     await isUp(child, url);
     await uploadOverTus(folder, { url, bytes: WARM_BYTES });
-    return (await uploadOverTus(folder, { url, bytes, patchBytes })).seconds;
+    return (await uploadOverTus(folder, { url, ...what })).seconds;
   } finally {
     await stop(child);
     await rm(directory, { recursive: true, force: true });

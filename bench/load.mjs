@@ -1,6 +1,6 @@
 /** Memory and event loop of the server under one scenario after the other, each in a fresh server. */
 import { peakBytes, sampleResident } from "./memory.mjs";
-import { uploadOverTus } from "./baselines.mjs";
+import { uploadOverTus, uploadToTus } from "./baselines.mjs";
 import { settle } from "./machine.mjs";
 import { runClient } from "./processes.mjs";
 import { clearData, startServer } from "./server.mjs";
@@ -39,6 +39,12 @@ export async function measureLoad(folder, { direction, count, bytes }) {
     await server.stop();
     await clearData(folder);
   }
+}
+
+/** MB/s of the same uploads at plain @tus/server; null where the scenario is none over tus. */
+export async function measurePlain(folder, { direction, count, bytes }) {
+  if (direction !== "tusUploads") return null;
+  return (count * bytes) / 1e6 / (await uploadToTus(folder, { bytes, count }));
 }
 
 function run(folder, { direction, ...what }) {

@@ -4,7 +4,7 @@
  */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { measureLoad, scenariosOf } from "./load.mjs";
+import { measureLoad, measurePlain, scenariosOf } from "./load.mjs";
 import { machineFacts } from "./machine.mjs";
 import { stopAll } from "./processes.mjs";
 import { printLoad, printSpeed, printTus } from "./report.mjs";
@@ -58,7 +58,8 @@ async function run() {
       progress(
         `round ${round}: ${scenario.count} × ${scenario.direction} of ${Math.ceil(scenario.bytes / MIB)} MiB`,
       );
-      results[index].push(await measureLoad(folder, scenario));
+      const plainSpeed = await measurePlain(folder, scenario);
+      results[index].push({ ...(await measureLoad(folder, scenario)), plainSpeed });
     }
   }
   printLoad(scenarios.map((scenario, index) => ({ ...scenario, results: results[index] })));

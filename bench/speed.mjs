@@ -39,9 +39,9 @@ export async function measureSpeed(folder, { bytes, rounds, tusPatchBytes }, say
     copy: () => copyAndSync(fileToCopy),
     seal: () => sealAlone(bytes),
     hash: () => hashAlone(bytes),
-    tus: () => uploadToTus(folder, bytes),
+    tus: () => uploadToTus(folder, { bytes }),
     tusUpload: () => overTus(bytes),
-    tusPatches: () => uploadToTus(folder, bytes, tusPatchBytes),
+    tusPatches: () => uploadToTus(folder, { bytes, patchBytes: tusPatchBytes }),
     tusUploadPatches: () => overTus(tusPatchBytes),
   };
   await runClient({ task: "upload", url, bytes: WARM_BYTES });
