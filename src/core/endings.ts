@@ -6,7 +6,7 @@ import type { FileId } from "../format/id.js";
 import { eventOf } from "./auditor.js";
 import type { Finding, NewerDeps } from "./newer.js";
 import { Newer } from "./newer.js";
-import type { FileStore, UploadStore } from "./ports.js";
+import type { FileStore, Log, UploadStore } from "./ports.js";
 import type { OpenUpload, OverFile } from "./sweep-ports.js";
 
 /** How long what the buckets know better is left alone, in seconds: nothing changes there by itself. */
@@ -17,6 +17,7 @@ export const RETRY_SECONDS = 600;
 export interface EndingsDeps extends NewerDeps {
   readonly uploads: UploadStore;
   readonly files: FileStore;
+  readonly log: Log;
 }
 
 /** `passed`: another process was faster, or it is not over any more. */

@@ -7,15 +7,15 @@
  * silent. The clock alone decides about few files a day, so it may cost some listings.
  */
 import { MANIFEST_SLOTS } from "../format/manifest-key.js";
-import { openBody } from "../format/manifest.js";
-import { openSignpost, signpostPrefix } from "../format/signpost.js";
+import { openBody, openHead } from "../format/manifest.js";
+import { MAX_SIGNPOST_BYTES, openSignpost, signpostPrefix } from "../format/signpost.js";
 import { FormatError } from "../format/errors.js";
 import type { FileId } from "../format/id.js";
 import type { BucketSet } from "./bucket-set.js";
 import { BucketError, VaultError } from "./errors.js";
-import { manifestsIn } from "./manifest-search.js";
+import { manifestKeysIn, readManifest } from "./manifest-search.js";
 import type { BucketId, BucketRecord, ObjectKey, ObjectRef } from "./model.js";
-import type { Bucket, Log } from "./ports.js";
+import type { Bucket } from "./ports.js";
 import type { Expiries, OpenUpload, OverFile } from "./sweep-ports.js";
 
 /** `silent`: too few buckets answered to say. `newer` of an upload may tell the hash of what it has become. */
@@ -27,7 +27,6 @@ export interface Finding {
 export interface NewerDeps {
   readonly buckets: BucketSet;
   readonly expiries: Expiries;
-  readonly log: Log;
 }
 
 /** One sweep's questions: a bucket that has not answered once is not asked again. */
@@ -53,11 +52,8 @@ export class Newer {
       for (let slot = 0; slot < MANIFEST_SLOTS; slot++) {
         const [objectKey] = await bucket.list({ prefix: signpostPrefix(id, slot) }, this.signal);
         if (objectKey === undefined) continue;
-        const hash = openSignpost(
-          id,
-          objectKey,
-          (await bucket.get(objectKey, undefined, this.signal)) ?? NO_BYTES,
-        );
+        const signpost = await bucket.get(objectKey, WHOLE_SIGNPOST, this.signal);
+        const hash = signpost && openSignpost(id, objectKey, signpost);
         return { is: "newer", ...(hash !== null && { hash }) };
       }
       return { is: "nothing" };
@@ -68,15 +64,13 @@ export class Newer {
   async ofFile({ hash, mapKey, parityChunks }: OverFile): Promise<Finding> {
     if (mapKey === null) return { is: "nothing" };
     return this.#ask(parityChunks, async (bucket, bucketId) => {
-      const whole: ObjectKey[] = [];
-      for await (const { objectKey, head, object } of manifestsIn(bucket, hash, this.deps.log, this.signal)) {
-        if (isWhole(mapKey, objectKey, object, head.core)) whole.push(objectKey);
-      }
+      const keys = await manifestKeysIn(bucket, hash, this.signal);
       for (const { objectKey } of await this.deps.expiries.unknown(
-        whole.map(key => ({ bucketId, objectKey: key })),
+        keys.map(key => ({ bucketId, objectKey: key })),
       )) {
-        // Once more: another sweep may have deleted it, and forgotten it, since it was read.
-        if (await this.#isThere(bucket, objectKey)) return { is: "newer" };
+        // Read only now: another sweep may have deleted it, and forgotten it, since it was listed.
+        const object = await readManifest(bucket, objectKey, this.signal);
+        if (object && isWhole({ hash, mapKey }, objectKey, object)) return { is: "newer" };
       }
       return { is: "nothing" };
     });
@@ -125,12 +119,16 @@ export class Newer {
   }
 }
 
-const NO_BYTES = new Uint8Array();
+const WHOLE_SIGNPOST = { first: 0, last: MAX_SIGNPOST_BYTES - 1 };
 
 /** A damaged copy says nothing: it may be one that this database has long replaced. */
-function isWhole(mapKey: Uint8Array, objectKey: ObjectKey, object: Uint8Array, core: Uint8Array): boolean {
+function isWhole(
+  { hash, mapKey }: { readonly hash: string; readonly mapKey: Uint8Array },
+  objectKey: ObjectKey,
+  object: Uint8Array,
+): boolean {
   try {
-    openBody(mapKey, objectKey, object, core);
+    openBody(mapKey, objectKey, object, openHead(hash, objectKey, object).core);
     return true;
   } catch (error) {
     if (error instanceof FormatError) return false;

@@ -8,7 +8,7 @@ import { FormatError } from "../format/errors.js";
 import { mapKey } from "../format/keys.js";
 import type { ManifestBody } from "../format/manifest-body.js";
 import type { ManifestHead } from "../format/manifest.js";
-import { openBody } from "../format/manifest.js";
+import { openBody, openHead } from "../format/manifest.js";
 import type { FileMeta } from "../format/meta.js";
 import { openMeta } from "../format/meta.js";
 import { decodePasswordParams, unwrapDek, wrapParams } from "../format/wrap.js";
@@ -16,7 +16,7 @@ import type { Body } from "./body.js";
 import { bodyOfCore } from "./body.js";
 import { BucketError, VaultError } from "./errors.js";
 import { ManifestMap } from "./manifest-map.js";
-import { manifestsIn, readManifest } from "./manifest-search.js";
+import { manifestKeysIn, readManifest } from "./manifest-search.js";
 import type { ObjectKey } from "./model.js";
 import type { Bucket, ChunkMap, Log } from "./ports.js";
 import { Wherever } from "./wherever.js";
@@ -95,8 +95,15 @@ async function findManifests(deps: RecoveryDeps, hash: string): Promise<Found[]>
 
 async function findIn({ log }: RecoveryDeps, bucket: Bucket, hash: string): Promise<Found[]> {
   const found: Found[] = [];
-  for await (const { objectKey, head } of manifestsIn(bucket, hash, log))
-    found.push({ bucket, objectKey, head });
+  for (const objectKey of await manifestKeysIn(bucket, hash)) {
+    try {
+      const object = await readManifest(bucket, objectKey);
+      if (object) found.push({ bucket, objectKey, head: openHead(hash, objectKey, object) });
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      log.warn("a manifest is damaged", { bucket: bucket.name, objectKey, reason: error.message });
+    }
+  }
   return found;
 }
 
