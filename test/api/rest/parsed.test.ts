@@ -30,7 +30,7 @@ function requestOf(body: Uint8Array, cuts: readonly number[]): { req: IncomingMe
   return { req: req as unknown as IncomingMessage, pieces };
 }
 
-/** Text that keeps the parser guessing: parts of the boundary among anything else. */
+/** Text that keeps the parser guessing: parts of the boundary among anything else, but never all of it, which ends a file. */
 const file = fc
   .array(
     fc.oneof(
@@ -41,7 +41,9 @@ const file = fc
     ),
     { maxLength: 12 },
   )
-  .map(parts => new Uint8Array(Buffer.concat(parts)));
+  .map(parts => Buffer.concat(parts))
+  .filter(bytes => !bytes.includes(`\r\n--${BOUNDARY}`))
+  .map(bytes => new Uint8Array(bytes));
 
 test("a form's file is byte-equal, however its pieces were cut, though each is freed once a later one is read", async () => {
   const values = fc.array(fc.stringMatching(/^[a-z]{0,200}$/), { maxLength: 3 });
