@@ -21,7 +21,7 @@ export function assertObjectKey(key: ObjectKey): void {
 }
 
 export function assertKeyRange({ after, prefix = "" }: KeyRange): void {
-  if (after) assertObjectKey(after);
+  if (after !== undefined && after !== null) assertObjectKey(after);
   assert(KEY_PREFIX.test(prefix), `no object key begins with ${JSON.stringify(prefix).slice(0, 80)}`);
 }
 

@@ -6,3 +6,15 @@ export async function atOnce(count: number, work: () => Promise<void>): Promise<
   const failed = ended.find(result => result.status === "rejected");
   if (failed) throw failed.reason;
 }
+
+/** The same for each of `items`, `count` of them at a time. */
+export async function eachAtOnce<T>(
+  count: number,
+  items: readonly T[],
+  work: (item: T) => Promise<unknown>,
+): Promise<void> {
+  const waiting = items.values();
+  await atOnce(count, async () => {
+    for (const item of waiting) await work(item);
+  });
+}

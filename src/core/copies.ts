@@ -34,6 +34,11 @@ export function copyCount({ parityChunks }: ParityProfile): { wanted: number; re
   return { wanted: Math.max(MIN_COPIES, required), required };
 }
 
+/** How many of them there can be now. */
+export async function possibleCopies(buckets: BucketSet, parity: ParityProfile): Promise<number> {
+  return Math.min(copyCount(parity).wanted, (await buckets.candidates()).length);
+}
+
 /** The slots in the order in which copies take them: at random, and last those that keys in `used` begin with. */
 export function slotOrder(
   random: Random,

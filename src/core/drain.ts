@@ -56,9 +56,10 @@ export async function drain(deps: DrainDeps, options: DrainOptions): Promise<Dra
   await deps.buckets.refresh(); // the others must not be draining too
   const until = performance.now() + options.timeMs;
   const total = nothing();
+  const newer = new Newer(deps, options.signal);
   const buckets = (await deps.directory.list()).filter(bucket => isToBeEmptied(bucket, options.bucketId));
   for (const bucket of shuffled(buckets, deps.random)) {
-    const round = new Round(deps, bucket.id, options, until, total);
+    const round = new Round(deps, bucket.id, options, until, newer, total);
     await round.go();
   }
   return total;
@@ -76,7 +77,6 @@ function isToBeEmptied({ id, state }: BucketRecord, only: BucketId | undefined):
 /** One going through one bucket. */
 class Round {
   readonly #drained = nothing();
-  readonly #newer: Newer;
   #failuresInRow = 0;
   #unansweredInRow = 0;
   /** When the next move may begin. */
@@ -87,10 +87,9 @@ class Round {
     private readonly bucketId: BucketId,
     private readonly options: DrainOptions,
     private readonly until: number,
+    private readonly newer: Newer,
     private readonly total: Drained,
-  ) {
-    this.#newer = new Newer(deps, options.signal);
-  }
+  ) {}
 
   async go(): Promise<void> {
     const { deps, bucketId } = this;
@@ -129,7 +128,7 @@ class Round {
   async #moveChunk(chunk: ListedChunk): Promise<Outcome | "spared"> {
     const { deps } = this;
     const { signal } = this.options;
-    if (chunk.upload && (await this.#newer.ofUpload(chunk.upload)).is !== "nothing") return "spared";
+    if (chunk.upload && (await this.newer.ofUpload(chunk.upload)).is !== "nothing") return "spared";
     const isAway = this.#unansweredInRow >= AWAY_AFTER;
     const outcome = isAway ? "unreadable" : await relocateChunk(deps, chunk, signal);
     this.#unansweredInRow = outcome === "unreadable" ? this.#unansweredInRow + 1 : 0;

@@ -5,8 +5,8 @@ import type { ManifestBody, PartRef } from "../format/manifest-body.js";
 import type { MapRow } from "../format/manifest-map.js";
 import { MapShape, openPart } from "../format/manifest-map.js";
 import { FormatError } from "../format/errors.js";
-import { MAX_MANIFEST_BYTES } from "../format/manifest.js";
 import { BucketError, VaultError } from "./errors.js";
+import { readManifest } from "./manifest-search.js";
 import type { BucketId, ChunkRecord } from "./model.js";
 import type { Bucket, ChunkMap } from "./ports.js";
 
@@ -77,8 +77,7 @@ export class ManifestMap implements Pick<ChunkMap, "chunks"> {
   }
 
   async #readCopy(part: number, ref: PartRef, { from, to }: { from: number; to: number }): Promise<MapRow[]> {
-    const range = { first: 0, last: MAX_MANIFEST_BYTES - 1 };
-    const object = await this.source.bucketOf(ref.bucketId).get(ref.objectKey, range);
+    const object = await readManifest(this.source.bucketOf(ref.bucketId), ref.objectKey);
     if (!object) throw new BucketError("unavailable", `object ${ref.objectKey} is missing`);
     const args = { mapKey: this.source.mapKey, objectKey: ref.objectKey, part };
     return openPart(args, object, this.shape.rowsIn(from, to));

@@ -11,7 +11,7 @@ import { MAX_PART_ROWS, MapShape, sealPart } from "../format/manifest-map.js";
 import { sealManifest } from "../format/manifest.js";
 import type { Budget } from "./budget.js";
 import type { Draft } from "./copies.js";
-import { copyCount, slotOrder, storeCopies } from "./copies.js";
+import { copyCount, possibleCopies, slotOrder, storeCopies } from "./copies.js";
 import { VaultError } from "./errors.js";
 import type { SignpostDeps } from "./signposts.js";
 import type { ManifestObject } from "./manifest-ports.js";
@@ -134,7 +134,7 @@ class Writer {
 
   /** Whether there are as many copies of everything as there can be. */
   async isComplete(objects: readonly ManifestObject[]): Promise<boolean> {
-    const possible = Math.min(this.#count.wanted, (await this.deps.buckets.candidates()).length);
+    const possible = await possibleCopies(this.deps.buckets, this.source.file.parity);
     return objects.length >= possible * (1 + this.shape.partCount);
   }
 

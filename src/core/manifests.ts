@@ -10,7 +10,7 @@ import { REWRITE_LEASE } from "./manifest-ports.js";
 import type { ManifestSource, WriterDeps } from "./manifest-writer.js";
 import { writeManifest } from "./manifest-writer.js";
 import type { FileTerms, StoredFile, Upload } from "./model.js";
-import { copyCount } from "./copies.js";
+import { possibleCopies } from "./copies.js";
 import { putUpSignposts } from "./signposts.js";
 import { hasDigest, readObject } from "./whole-object.js";
 import type { Finish, Log } from "./ports.js";
@@ -177,8 +177,7 @@ export class Manifests {
     { parity }: Pick<StoredFile, "parity">,
     signposts: readonly ManifestObject[],
   ): Promise<boolean> {
-    const candidates = await this.deps.buckets.candidates();
-    return signposts.length >= Math.min(copyCount(parity).wanted, candidates.length);
+    return signposts.length >= (await possibleCopies(this.deps.buckets, parity));
   }
 
   #isEscrowed({ escrowId }: ManifestState): boolean {

@@ -6,14 +6,13 @@
  * Whatever is put into buckets to be found here lies in more of them than the m that may be lost, so that up to m may be
  * silent. The clock alone decides about few files a day, so it may cost some listings.
  */
-import { MANIFEST_SLOTS } from "../format/manifest-key.js";
 import { openBody, openHead } from "../format/manifest.js";
 import { MAX_SIGNPOST_BYTES, openSignpost, signpostPrefix } from "../format/signpost.js";
 import { FormatError } from "../format/errors.js";
 import type { FileId } from "../format/id.js";
 import type { BucketSet } from "./bucket-set.js";
 import { BucketError, VaultError } from "./errors.js";
-import { manifestKeysIn, readManifest } from "./manifest-search.js";
+import { keysInSlots, manifestKeysIn, readManifest } from "./manifest-search.js";
 import type { BucketId, BucketRecord, ObjectKey, ObjectRef } from "./model.js";
 import type { Bucket } from "./ports.js";
 import type { Expiries, OpenUpload, OverFile } from "./sweep-ports.js";
@@ -29,7 +28,7 @@ export interface NewerDeps {
   readonly expiries: Expiries;
 }
 
-/** One sweep's questions: a bucket that has not answered once is not asked again. */
+/** The questions of one sweep or drain: a bucket that has not answered once is not asked again. */
 export class Newer {
   readonly #silent = new Set<BucketId>();
   /** Many objects of one upload may be lost. */
@@ -49,14 +48,11 @@ export class Newer {
 
   #ofUpload({ id, parityChunks }: OpenUpload): Promise<Finding> {
     return this.#ask(parityChunks, async bucket => {
-      for (let slot = 0; slot < MANIFEST_SLOTS; slot++) {
-        const [objectKey] = await bucket.list({ prefix: signpostPrefix(id, slot) }, this.signal);
-        if (objectKey === undefined) continue;
-        const signpost = await bucket.get(objectKey, WHOLE_SIGNPOST, this.signal);
-        const hash = signpost && openSignpost(id, objectKey, signpost);
-        return { is: "newer", ...(hash !== null && { hash }) };
-      }
-      return { is: "nothing" };
+      const [objectKey] = await keysInSlots(bucket, slot => signpostPrefix(id, slot), this.signal);
+      if (objectKey === undefined) return { is: "nothing" };
+      const signpost = await bucket.get(objectKey, WHOLE_SIGNPOST, this.signal);
+      const hash = signpost && openSignpost(id, objectKey, signpost);
+      return { is: "newer", ...(hash !== null && { hash }) };
     });
   }
 
@@ -65,9 +61,8 @@ export class Newer {
     if (mapKey === null) return { is: "nothing" };
     return this.#ask(parityChunks, async (bucket, bucketId) => {
       const keys = await manifestKeysIn(bucket, hash, this.signal);
-      for (const { objectKey } of await this.deps.expiries.unknown(
-        keys.map(key => ({ bucketId, objectKey: key })),
-      )) {
+      const named = keys.map(objectKey => ({ bucketId, objectKey }));
+      for (const { objectKey } of await this.deps.expiries.unknown(named)) {
         // Read only now: another sweep may have deleted it, and forgotten it, since it was listed.
         const object = await readManifest(bucket, objectKey, this.signal);
         if (object && isWhole({ hash, mapKey }, objectKey, object)) return { is: "newer" };
@@ -79,13 +74,10 @@ export class Newer {
   /** Whether an object has been replaced: whether it is gone. */
   async ofObject({ bucketId, objectKey }: ObjectRef): Promise<Finding> {
     const answer = await this.#answer(bucketId, async bucket => {
-      return { is: (await this.#isThere(bucket, objectKey)) ? "nothing" : "newer" };
+      const first = await bucket.get(objectKey, { first: 0, last: 0 }, this.signal);
+      return { is: first === null ? "newer" : "nothing" };
     });
     return answer ?? { is: "silent" };
-  }
-
-  async #isThere(bucket: Bucket, objectKey: ObjectKey): Promise<boolean> {
-    return (await bucket.get(objectKey, { first: 0, last: 0 }, this.signal)) !== null;
   }
 
   /** Asks every bucket in which something may lie. */

@@ -7,10 +7,10 @@
 import { FormatError } from "../format/errors.js";
 import { digestOf } from "../format/core.js";
 import { hasMark, MARK_BYTES } from "../format/manifest-key.js";
-import { MAX_MANIFEST_BYTES } from "../format/manifest.js";
 import { fileOfSignpost, isSignpost, MAX_SIGNPOST_BYTES, openSignpost } from "../format/signpost.js";
 import { BucketNumbers } from "./bucket-numbers.js";
 import { BucketError, VaultError } from "./errors.js";
+import { readManifest } from "./manifest-search.js";
 import type { BucketId, ObjectKey } from "./model.js";
 import type { Bucket, BucketDirectory, Log } from "./ports.js";
 import type { Leftovers, RebuildStore, RestoredSignpost } from "./rebuild-ports.js";
@@ -161,8 +161,7 @@ class Scan {
   }
 
   async #take(bucket: Bucket, bucketId: BucketId, objectKey: ObjectKey): Promise<void> {
-    const range = { first: 0, last: MAX_MANIFEST_BYTES - 1 };
-    const object = await bucket.get(objectKey, range, this.signal);
+    const object = await readManifest(bucket, objectKey, this.signal);
     if (!object) return; // deleted since it was listed
     const file = new RestorableFile(this.deps, this.numbers, { bucketId, objectKey }, object);
     try {

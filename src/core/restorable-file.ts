@@ -5,10 +5,11 @@ import { decodeCore, digestOf, RootHasher } from "../format/core.js";
 import { FormatError } from "../format/errors.js";
 import type { ManifestBody } from "../format/manifest-body.js";
 import { openEscrow, operatorKeyId } from "../format/manifest-key.js";
-import { escrowOf, MAX_MANIFEST_BYTES, openBody, openHead } from "../format/manifest.js";
+import { escrowOf, openBody, openHead } from "../format/manifest.js";
 import type { BucketNumbers } from "./bucket-numbers.js";
 import { ManifestMap } from "./manifest-map.js";
 import type { ManifestObject } from "./manifest-ports.js";
+import { readManifest } from "./manifest-search.js";
 import type { BucketId, ChunkRecord, ObjectRef } from "./model.js";
 import type { Bucket } from "./ports.js";
 import type { RestoredFile, RestoredMap } from "./rebuild-ports.js";
@@ -76,10 +77,7 @@ export class RestorableFile {
     const parts = "parts" in body.map ? body.map.parts : [];
     for (const [part, copies] of parts.entries()) {
       for (const { bucketId: number, objectKey } of copies) {
-        const range = { first: 0, last: MAX_MANIFEST_BYTES - 1 };
-        const object = await this.#bucketOf(body, number)
-          .get(objectKey, range)
-          .catch(() => null);
+        const object = await readManifest(this.#bucketOf(body, number), objectKey).catch(() => null);
         if (!object) continue;
         const bucketId = await this.numbers.of(nameOf(body, number), [objectKey]);
         objects.push({ bucketId, objectKey, part, storedBytes: object.length, digest: digestOf(object) });

@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { decodeCore } from "../format/core.js";
-import { atOnce } from "./at-once.js";
+import { eachAtOnce } from "./at-once.js";
 import type { DamagedFiles, ScrubPlaces } from "./health-ports.js";
 import type { Manifests } from "./manifests.js";
 import type { BucketId, StoredFile } from "./model.js";
@@ -118,18 +118,16 @@ async function scrubPage(
   if (rows.length === 0) return null;
   const right: PlacedChunk[] = [];
   const bad: (PlacedChunk & { found: State })[] = [];
-  const waiting = rows.map(row => ({ ...row, fileId: file.id })).values();
-  const read = atOnce(READS_AT_ONCE, async () => {
-    for (const chunk of waiting) {
-      const state = await stateOf(deps, chunk, options.signal);
-      total.checked++;
-      total.checkedBytes += chunk.storedBytes;
-      options.onProgress?.(total);
-      if (state === "right") right.push(chunk);
-      else total.bad++;
-      if (state === "missing" || state === "corrupt" || (state === "unreadable" && options.repairsUnreadable))
-        bad.push({ ...chunk, found: state });
-    }
+  const placed = rows.map(row => ({ ...row, fileId: file.id }));
+  const read = eachAtOnce(READS_AT_ONCE, placed, async chunk => {
+    const state = await stateOf(deps, chunk, options.signal);
+    total.checked++;
+    total.checkedBytes += chunk.storedBytes;
+    options.onProgress?.(total);
+    if (state === "right") right.push(chunk);
+    else total.bad++;
+    if (state === "missing" || state === "corrupt" || (state === "unreadable" && options.repairsUnreadable))
+      bad.push({ ...chunk, found: state });
   });
   await read.finally(() => deps.health.verified(file.id, right));
   bad.sort((a, b) => a.stripe - b.stripe || a.shard - b.shard);

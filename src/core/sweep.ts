@@ -4,7 +4,7 @@
  * is left alone; and what only the clock says is over is spared where the buckets know better (newer.ts): a database that
  * was restored from an old backup must not destroy files.
  */
-import { atOnce } from "./at-once.js";
+import { eachAtOnce } from "./at-once.js";
 import type { BucketId, ObjectRef } from "./model.js";
 import type { Ending, EndingsDeps } from "./endings.js";
 import { Endings, RETRY_SECONDS, SPARE_SECONDS } from "./endings.js";
@@ -113,14 +113,10 @@ class Pass {
     return replaces ? this.#endings.newer.ofObject(replaces) : { is: "nothing" };
   }
 
-  /** Several at once. */
   async #each<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
-    const waiting = items.values();
-    await atOnce(PARALLEL_QUESTIONS, async () => {
-      for (const item of waiting) {
-        this.signal?.throwIfAborted();
-        await work(item);
-      }
+    await eachAtOnce(PARALLEL_QUESTIONS, items, item => {
+      this.signal?.throwIfAborted();
+      return work(item);
     });
   }
 
@@ -131,21 +127,18 @@ class Pass {
   async #delete(objects: readonly ObjectRef[]): Promise<void> {
     const { buckets, dead, log } = this.deps;
     const deleted: ObjectRef[] = [];
-    const waiting = objects.values();
-    await atOnce(PARALLEL_DELETES, async () => {
-      for (const ref of waiting) {
-        if (this.#failing.has(ref.bucketId)) continue;
-        try {
-          await buckets.port(ref.bucketId).delete(ref.objectKey);
-          deleted.push(ref);
-        } catch (error) {
-          if (this.#failing.has(ref.bucketId)) continue;
-          this.#failing.add(ref.bucketId);
-          log.warn("objects of a bucket could not be deleted, the next sweep tries again", {
-            bucketId: ref.bucketId,
-            reason: String(error),
-          });
-        }
+    await eachAtOnce(PARALLEL_DELETES, objects, async ref => {
+      if (this.#failing.has(ref.bucketId)) return;
+      try {
+        await buckets.port(ref.bucketId).delete(ref.objectKey);
+        deleted.push(ref);
+      } catch (error) {
+        if (this.#failing.has(ref.bucketId)) return;
+        this.#failing.add(ref.bucketId);
+        log.warn("objects of a bucket could not be deleted, the next sweep tries again", {
+          bucketId: ref.bucketId,
+          reason: String(error),
+        });
       }
     });
     await dead.forget(deleted);

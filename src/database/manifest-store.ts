@@ -1,5 +1,6 @@
 /** Recovery manifests: their objects, and the revisions that tell whether they are stale (migration 0007). */
 import type { EntityManager } from "@mikro-orm/postgresql";
+import type { RawBuilder } from "kysely";
 import { sql } from "kysely";
 import type { FileId } from "../format/id.js";
 import type { ManifestObject, ManifestState, ManifestStore, NewManifest } from "../core/manifest-ports.js";
@@ -64,14 +65,7 @@ export class ManifestRows implements ManifestStore {
         update manifests set revision = revision + 1, map_revision = revision + ${part === "signpost" ? 0 : 1}
         where file_id = ${fileId}`.execute(db);
       if (part === "signpost")
-        await sql`
-          with gone as (
-            delete from manifest_objects where file_id = ${fileId} and bucket_id = ${bucketId} and object_key = ${objectKey}
-            returning bucket_id, object_key
-          )
-          insert into dead_objects (bucket_id, object_key) select bucket_id, object_key from gone`.execute(
-          db,
-        );
+        await buryObjects(em, fileId, sql`bucket_id = ${bucketId} and object_key = ${objectKey}`);
     });
   }
 
@@ -111,14 +105,11 @@ export class ManifestRows implements ManifestStore {
         where file_id = ${fileId} and written_revision <= ${written} returning file_id`.execute(db);
       if (held.rows.length === 0) return false;
       const { bucketIds, objectKeys } = objectColumns(objects);
-      await sql`
-        with gone as (
-          delete from manifest_objects o where file_id = ${fileId} and not exists (
-            select from unnest(${bucketIds}::smallint[], ${objectKeys}::uuid[]) as n (bucket_id, object_key)
-            where n.bucket_id = o.bucket_id and n.object_key = o.object_key)
-          returning o.bucket_id, o.object_key
-        )
-        insert into dead_objects (bucket_id, object_key) select bucket_id, object_key from gone`.execute(db);
+      const isNamed = sql`
+        exists (
+          select from unnest(${bucketIds}::smallint[], ${objectKeys}::uuid[]) as n (bucket_id, object_key)
+          where n.bucket_id = o.bucket_id and n.object_key = o.object_key)`;
+      await buryObjects(em, fileId, sql`not ${isNamed}`);
       const known = await sql<ObjectRow>`
         select bucket_id, object_key from manifest_objects where file_id = ${fileId}`.execute(db);
       const kept = new Set(known.rows.map(row => toObjectRef(row).objectKey));
@@ -153,11 +144,18 @@ export async function buryManifest(em: EntityManager, fileId: FileId): Promise<v
   const db = em.getKysely();
   await sql`delete from manifests where file_id = ${fileId}`.execute(db);
   await sql`delete from superseded_objects where file_id = ${fileId}`.execute(db);
+  await buryObjects(em, fileId, sql`true`);
+}
+
+/** Declares dead those rows `o` of a file's manifest for which `condition` holds. */
+async function buryObjects(em: EntityManager, fileId: FileId, condition: RawBuilder<unknown>): Promise<void> {
   await sql`
     with gone as (
-      delete from manifest_objects where file_id = ${fileId} returning bucket_id, object_key
+      delete from manifest_objects o where file_id = ${fileId} and ${condition} returning bucket_id, object_key
     )
-    insert into dead_objects (bucket_id, object_key) select bucket_id, object_key from gone`.execute(db);
+    insert into dead_objects (bucket_id, object_key) select bucket_id, object_key from gone`.execute(
+    em.getKysely(),
+  );
 }
 
 interface ManifestRow {

@@ -20,8 +20,7 @@ import { FileTable } from "./entities.js";
 import { insertGrants } from "./grant-store.js";
 import { columnOf, insertObjects, ROOT, SIGNPOST } from "./manifest-store.js";
 import type { Database } from "./orm.js";
-import type { ObjectRow } from "./rows.js";
-import { integer, toObjectRef } from "./rows.js";
+import { integer } from "./rows.js";
 
 const GRANT_ID_BYTES = 16;
 /** Keys that the report names for each bucket. */
@@ -81,10 +80,13 @@ export class RebuildRows implements RebuildStore {
         for (const table of ["manifests", "chunks", "grants"]) {
           await sql`delete from ${sql.table(table)} where file_id = ${id}`.execute(db);
         }
-        const outdated = await sql<ObjectRow & { part: number }>`
-          delete from manifest_objects where file_id = ${id} and part >= ${ROOT}
-          returning bucket_id, object_key, part`.execute(db);
-        for (const row of outdated.rows) if (row.part === ROOT) await buryRoot(em, toObjectRef(row));
+        await sql`
+          with outdated as (
+            delete from manifest_objects where file_id = ${id} and part >= ${ROOT}
+            returning bucket_id, object_key, part
+          )
+          insert into dead_objects (bucket_id, object_key)
+          select bucket_id, object_key from outdated where part = ${ROOT} on conflict do nothing`.execute(db);
         await sql`delete from files where id = ${id}`.execute(db);
         await insertManifest(em, restored);
       }
@@ -163,8 +165,7 @@ async function insertManifest(
   return rows.length === 1;
 }
 
-/** A bucket that was read before the rebuild was stopped is read again. */
-/** The last of its kind in its bucket counts. */
+/** The last of its kind in its bucket counts: one that was read before the rebuild was stopped is read again. */
 async function insertCopy(em: EntityManager, fileId: FileId, copy: ManifestObject): Promise<void> {
   await sql`
     delete from manifest_objects

@@ -11,6 +11,7 @@
 import { randomBytes } from "node:crypto";
 import { concat, sameBytes, u8 } from "./bytes.js";
 import { assert } from "./errors.js";
+import type { BoxKey } from "./gcm.js";
 import { BOX_OVERHEAD_BYTES, IV_BYTES, openBox, sealBox } from "./gcm.js";
 import { hkdfExpand } from "./hkdf.js";
 
@@ -57,7 +58,7 @@ export function keyInSlot(prefix: string): string {
 
 /** The mark of an object under the operator's key. */
 export function markOf(operatorKey: Uint8Array, objectKey: string): Uint8Array {
-  return fromOperatorKey(operatorKey, "sv/1/manifest-mark", objectKey, MARK_BYTES);
+  return operatorMark(operatorKey, "sv/1/manifest-mark", objectKey);
 }
 
 /** Whether an object that begins with these bytes is a manifest of the holder of `operatorKey`. */
@@ -100,16 +101,24 @@ export function hashBytes(hash: string): Uint8Array {
   return new Uint8Array(Buffer.from(hash, "hex"));
 }
 
+function escrowKey(operatorKey: Uint8Array, objectKey: string): BoxKey {
+  return operatorBox(operatorKey, "sv/1/manifest-escrow", objectKey);
+}
+
+/** What an object begins with for the operator to recognise it. */
+export function operatorMark(operatorKey: Uint8Array, label: string, objectKey: string): Uint8Array {
+  return fromOperatorKey(operatorKey, label, objectKey, MARK_BYTES);
+}
+
 /** A key for each object, so that the number of files under one operator's key is not bounded by its random IVs. */
-function escrowKey(operatorKey: Uint8Array, objectKey: string) {
+export function operatorBox(operatorKey: Uint8Array, label: string, objectKey: string): BoxKey {
   return {
-    key: fromOperatorKey(operatorKey, "sv/1/manifest-escrow", objectKey, 32),
-    aad: concat("sv/1/manifest-escrow", objectKeyBytes(objectKey)),
+    key: fromOperatorKey(operatorKey, label, objectKey, 32),
+    aad: concat(label, objectKeyBytes(objectKey)),
   };
 }
 
-/** What `label` means of one object, to the operator. */
-export function fromOperatorKey(
+function fromOperatorKey(
   operatorKey: Uint8Array,
   label: string,
   objectKey: string,

@@ -11,16 +11,18 @@
  */
 import { randomBytes, randomInt } from "node:crypto";
 import { concat, sameBytes } from "./bytes.js";
+import type { BoxKey } from "./gcm.js";
 import { BOX_OVERHEAD_BYTES, IV_BYTES, openBox, sealBox } from "./gcm.js";
 import { hkdfExpand } from "./hkdf.js";
 import type { FileId } from "./id.js";
 import { FILE_ID_BYTES, idBytes, idFromBytes } from "./id.js";
 import {
-  fromOperatorKey,
   hashBytes,
   keyInSlot,
   MARK_BYTES,
   objectKeyBytes,
+  operatorBox,
+  operatorMark,
   slotPrefix,
 } from "./manifest-key.js";
 
@@ -100,17 +102,14 @@ export function fileOfSignpost(
 }
 
 function signpostMark(operatorKey: Uint8Array, objectKey: string): Uint8Array {
-  return fromOperatorKey(operatorKey, "sv/1/signpost-mark", objectKey, MARK_BYTES);
+  return operatorMark(operatorKey, "sv/1/signpost-mark", objectKey);
 }
 
-function escrowKey(operatorKey: Uint8Array, objectKey: string) {
-  return {
-    key: fromOperatorKey(operatorKey, "sv/1/signpost-escrow", objectKey, 32),
-    aad: concat("sv/1/signpost-escrow", objectKeyBytes(objectKey)),
-  };
+function escrowKey(operatorKey: Uint8Array, objectKey: string): BoxKey {
+  return operatorBox(operatorKey, "sv/1/signpost-escrow", objectKey);
 }
 
-function boxKey(fileId: FileId, objectKey: string) {
+function boxKey(fileId: FileId, objectKey: string): BoxKey {
   const aad = concat("sv/1/signpost", objectKeyBytes(objectKey));
   return { key: hkdfExpand("sha256", idBytes(fileId), aad, 32), aad };
 }

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
 import {
-  endingFiles,
   append,
   beginUpload,
   commitOf,
+  endingFiles,
   finish,
   newFile,
   newGrant,

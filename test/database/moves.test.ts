@@ -2,9 +2,9 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import type { ChunkRecord } from "../../src/core/model.js";
 import { MoveRows } from "../../src/database/moves.js";
 import {
-  claim,
   append,
   beginUpload,
+  claim,
   commitOf,
   newChunk,
   newFile,

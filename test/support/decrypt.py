@@ -276,14 +276,20 @@ def manifest_prefixes(hash_):
     return [expand256(hash_, b"sv/1/manifest-name" + u8(slot), 8).hex() for slot in range(16)]
 
 
+def escrowed(kind, operator_key, key, object_, length):
+    """What the operator may read, or None where the object is not of this kind, or of another operator."""
+    if not hmac.compare_digest(expand256(operator_key, b"sv/1/" + kind + b"-mark" + key, 16), object_[:16]):
+        return None
+    aad = b"sv/1/" + kind + b"-escrow" + key
+    plain = open_box(expand256(operator_key, aad, 32), aad, object_[16 : 44 + length])
+    require(len(plain) == length, "an escrow's length")
+    return plain
+
+
 def open_escrow(operator_key, key, manifest):
     """Hash and map key, or None where it is no manifest of this operator's."""
-    if not hmac.compare_digest(expand256(operator_key, b"sv/1/manifest-mark" + key, 16), manifest[:16]):
-        return None
-    secret = expand256(operator_key, b"sv/1/manifest-escrow" + key, 32)
-    plain = open_box(secret, b"sv/1/manifest-escrow" + key, manifest[16:108])
-    require(len(plain) == 64, "an escrow's length")
-    return plain[:32], plain[32:]
+    plain = escrowed(b"manifest", operator_key, key, manifest, 64)
+    return plain and (plain[:32], plain[32:])
 
 
 def open_head(hash_, key, manifest):
@@ -507,14 +513,6 @@ def signpost_prefixes(file_id):
     return [expand256(file_id, b"sv/1/signpost-name" + u8(slot), 8).hex() for slot in range(16)]
 
 
-def signpost_owner(operator_key, key, signpost):
-    """The file id, or None where it is no signpost of this operator's."""
-    if not hmac.compare_digest(expand256(operator_key, b"sv/1/signpost-mark" + key, 16), signpost[:16]):
-        return None
-    secret = expand256(operator_key, b"sv/1/signpost-escrow" + key, 32)
-    return open_box(secret, b"sv/1/signpost-escrow" + key, signpost[16:60])
-
-
 def open_signpost(file_id, key, signpost):
     aad = b"sv/1/signpost" + key
     return open_box(expand256(file_id, aad, 32), aad, signpost[60:])[:32]
@@ -524,7 +522,7 @@ def open_signpost_vector(vector):
     key, signpost = bytes.fromhex(vector["objectKey"]), base64.b64decode(vector["object64"], validate=True)
     file_id = bytes.fromhex(vector["fileId"].replace("-", ""))
     require(vector["objectKey"][:16] == signpost_prefixes(file_id)[vector["slot"]], "a signpost's name")
-    owner = vector["operatorKey"] and signpost_owner(bytes.fromhex(vector["operatorKey"]), key, signpost)
+    owner = vector["operatorKey"] and escrowed(b"signpost", bytes.fromhex(vector["operatorKey"]), key, signpost, 16)
     require(owner in (None, file_id), "a signpost's escrow")
     return {"isEscrowed": owner is not None, "hash": open_signpost(file_id, key, signpost).hex()}
 
