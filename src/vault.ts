@@ -9,6 +9,7 @@ import type { AuditTrail } from "./core/audit.js";
 import { BucketSet } from "./core/bucket-set.js";
 import { Buckets } from "./core/buckets.js";
 import { Budget } from "./core/budget.js";
+import { CommitPace } from "./core/commits.js";
 import { Concatenations } from "./core/concat.js";
 import type { DrainDeps } from "./core/drain.js";
 import type { RepairDeps } from "./core/repair.js";
@@ -190,6 +191,7 @@ export async function openVault(
     clock,
     audit,
     random,
+    pace: new CommitPace(),
     manifests,
     uploadTtlSeconds: config.UPLOAD_TTL_HOURS * 3600,
     maxUploadBytes: config.MAX_UPLOAD_SIZE,

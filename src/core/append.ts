@@ -15,6 +15,7 @@ import { resumeMessage } from "../format/floe.js";
 import { bodyAad, bodyKey } from "../format/keys.js";
 import { plainBytesPerChunk, segmentsPerChunk } from "../format/layout.js";
 import type { Budget, Share } from "./budget.js";
+import type { CommitPace } from "./commits.js";
 import { Commits } from "./commits.js";
 import { VaultError } from "./errors.js";
 import type { ChunkRecord, Tail, Upload } from "./model.js";
@@ -38,6 +39,7 @@ const RECYCLE_WITHIN_MS = 5_000;
 export interface AppendDeps extends StripesDeps {
   readonly chunkMap: ChunkMap;
   readonly budget: Budget;
+  readonly pace: CommitPace;
   readonly random: Random;
   readonly uploadTtlSeconds: number;
   readonly maxUploadBytes: number;
@@ -111,6 +113,7 @@ class Writer {
     this.#scatter = new Scatter(deps.buckets, deps.chunkMap, upload, from, deps.random);
     this.#commits = new Commits({
       chunkMap: deps.chunkMap,
+      pace: deps.pace,
       upload,
       firstChunkIndex,
       chunkPlainBytes: this.#chunkPlainBytes,

@@ -7,10 +7,11 @@ import { VaultError } from "./errors.js";
 import type { ChunkRecord, Tail, Upload } from "./model.js";
 import type { ChunkMap } from "./ports.js";
 
-/** A commit waits for this many chunks, or this long after the first: never one transaction per chunk when fast. */
+/** A commit waits for this many chunks, or until it is its turn: never one transaction per chunk when fast. */
 const COMMIT_CHUNKS = 8;
-const COMMIT_DELAY_MS = 200;
-/** Where the database is slow, or many uploads keep it busy, commits take no more than this part of an upload's time … */
+/** Turns of all appends of this process together are this far apart. */
+const TURN_MS = 200;
+/** Where the database is slow, commits take no more than this part of an upload's time … */
 const COMMIT_SHARE = 1 / 40;
 /** … and are never further apart than this: what a killed process loses of bytes that it has not acknowledged. */
 const MAX_COMMIT_DELAY_MS = 2_000;
@@ -22,7 +23,26 @@ export interface StoredChunk {
   readonly plainBytes: number;
 }
 
+/** How often the appends of one process commit before they end: the more there are, the rarer each. */
+export class CommitPace {
+  #appends = 0;
+
+  begin(): void {
+    this.#appends++;
+  }
+
+  end(): void {
+    this.#appends--;
+  }
+
+  /** From the first chunk that a commit could have to the commit. */
+  delayMs(lastCommitMs: number): number {
+    return Math.min(Math.max(TURN_MS * this.#appends, lastCommitMs / COMMIT_SHARE), MAX_COMMIT_DELAY_MS);
+  }
+}
+
 interface CommitsOptions {
+  readonly pace: CommitPace;
   readonly chunkMap: ChunkMap;
   readonly upload: Upload;
   readonly firstChunkIndex: number;
@@ -48,6 +68,7 @@ export class Commits {
   constructor(private readonly options: CommitsOptions) {
     this.#offset = options.upload.offset;
     this.#next = options.firstChunkIndex;
+    options.pace.begin();
   }
 
   /** What is durable. */
@@ -60,7 +81,8 @@ export class Commits {
     this.#stored.set(chunkIndex, chunk);
     if (this.options.isHeld || this.#isDue || !this.#stored.has(this.#next)) return;
     this.#isDue = true;
-    const delayMs = this.#stored.size >= COMMIT_CHUNKS ? 0 : this.#delayMs();
+    const { pace } = this.options;
+    const delayMs = this.#stored.size >= COMMIT_CHUNKS ? 0 : pace.delayMs(this.#lastCommitMs);
     this.#queue = this.#queue
       .then(() => sleep(delayMs, undefined, { signal: this.#closing.signal }).catch(() => {}))
       .then(() => {
@@ -70,8 +92,9 @@ export class Commits {
       .catch(this.options.onFailure);
   }
 
-  /** Ends the waiting: resolves when no commit is due or under way. To be called when every chunk has been added. */
+  /** Ends the waiting: resolves when no commit is due or under way. To be called once, when every chunk has been added. */
   async settle(): Promise<void> {
+    this.options.pace.end();
     this.#closing.abort();
     await this.#queue;
   }
@@ -105,10 +128,6 @@ export class Commits {
     // Only now: after a failed commit the next one must not skip what this one did not write.
     for (let i = 0; i < batch.length; i++) this.#stored.delete(this.#next++);
     this.#offset = toOffset;
-  }
-
-  #delayMs(): number {
-    return Math.min(Math.max(COMMIT_DELAY_MS, this.#lastCommitMs / COMMIT_SHARE), MAX_COMMIT_DELAY_MS);
   }
 
   #contiguous(): StoredChunk[] {

@@ -41,6 +41,8 @@ export interface Refreshed {
 
 export class Manifests {
   readonly #escrowId: Uint8Array;
+  /** Files whose {@link complete} is under way here, which nobody needs to help. */
+  readonly #completing = new Set<FileId>();
 
   constructor(private readonly deps: ManifestsDeps) {
     this.#escrowId = deps.operatorKey ? operatorKeyId(deps.operatorKey) : new Uint8Array();
@@ -66,6 +68,7 @@ export class Manifests {
    * next {@link refreshStale} tries again: the file is there, whoever asks for it.
    */
   async complete(file: Pick<StoredFile, "id" | "hash" | "parity">, first: NewManifest): Promise<void> {
+    this.#completing.add(file.id);
     try {
       const signposts = await putUpSignposts(this.deps, file, []);
       if (first.isComplete && (await this.#areEnough(file, signposts)))
@@ -75,6 +78,8 @@ export class Manifests {
         fileId: file.id,
         reason: String(error),
       });
+    } finally {
+      this.#completing.delete(file.id);
     }
   }
 
@@ -117,6 +122,7 @@ export class Manifests {
       const stale = await page(after);
       for (const fileId of stale) {
         signal?.throwIfAborted();
+        if (this.#completing.has(fileId)) continue;
         if (await this.refresh(fileId)) done.written++;
         else done.failed++;
       }

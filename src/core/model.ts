@@ -62,6 +62,12 @@ export interface Upload {
   readonly hash: string | null;
 }
 
+/** An upload as its token's holder has it. */
+export interface HeldUpload extends Upload {
+  /** The upload grant's record, which the token opens; null once the upload has ended. */
+  readonly wrap: Uint8Array | null;
+}
+
 /** How long and how often a file may be had; null: without limit. */
 export interface FileTerms {
   readonly expiresInSeconds: number | null;

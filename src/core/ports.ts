@@ -14,6 +14,7 @@ import type {
   BucketState,
   ChunkRecord,
   FileTerms,
+  HeldUpload,
   Identity,
   NewTerms,
   ObjectKey,
@@ -151,12 +152,12 @@ export interface NewUpload
 export interface UploadStore {
   /** Writes the upload and its first grants in one transaction. */
   create(upload: NewUpload, grants: readonly NewGrant[], event?: AuditEvent): Promise<Upload>;
-  find(tokenId: Uint8Array): Promise<Upload | null>;
+  find(tokenId: Uint8Array): Promise<HeldUpload | null>;
   /**
    * Takes the upload over: raises its lease by one if it is receiving, not expired and stands at `offset`, and, where
    * `length` is given and the upload has none yet, declares it. Null if any of that does not hold.
    */
-  lease(id: FileId, at: { offset: number; length?: number }): Promise<Upload | null>;
+  lease(id: FileId, at: { offset: number; length?: number }): Promise<HeldUpload | null>;
   /**
    * Ends a receiving upload without a file: sets `stage`, deletes all its grants, and turns its chunk rows and tail
    * into dead objects for the sweep, in one transaction. False if it was not receiving.

@@ -5,7 +5,7 @@ import type { FileId } from "../format/id.js";
 import { parseToken, tokenId, tokenKey } from "../format/token.js";
 import { encodeUploadParams, unwrapDek, wrapDek } from "../format/wrap.js";
 import { VaultError } from "./errors.js";
-import type { Grant, Upload } from "./model.js";
+import type { HeldUpload, Upload } from "./model.js";
 import type { NewGrant } from "./grant-ports.js";
 
 export class UploadToken {
@@ -31,10 +31,10 @@ export class UploadToken {
   }
 
   /** The upload's DEK. Throws NOT_FOUND when the grant is gone (the upload has ended) or is not for this token. */
-  dek(upload: Upload, grant: Grant | null): Uint8Array {
+  dek({ id, wrap }: HeldUpload): Uint8Array {
     const ikm = tokenKey(this.#bytes, "upload");
-    const dek = grant && unwrapDek({ kind: "upload", record: grant.wrap, ikm, fileId: upload.id });
-    if (!dek) throw new VaultError("NOT_FOUND", `upload ${upload.id} has no grant for this token`);
+    const dek = wrap && unwrapDek({ kind: "upload", record: wrap, ikm, fileId: id });
+    if (!dek) throw new VaultError("NOT_FOUND", `upload ${id} has no grant for this token`);
     return dek;
   }
 

@@ -7,11 +7,10 @@ import { createHash } from "node:crypto";
 import type { AuditEvent } from "./audit.js";
 import type { Auditor } from "./auditor.js";
 import { bodyAad, bodyKey, newDek } from "../format/keys.js";
-import { FormatError } from "../format/errors.js";
 import type { UploadFacts } from "../format/facts.js";
 import { startMessage } from "../format/floe.js";
 import { newFileId } from "../format/id.js";
-import { MAX_CHUNK_BYTES, MIN_CHUNK_BYTES, layoutFor } from "../format/layout.js";
+import { MAX_CHUNK_BYTES, MIN_CHUNK_BYTES, isChunkSize, layoutFor } from "../format/layout.js";
 import type { Layout } from "../format/layout.js";
 import type { FileMeta } from "../format/meta.js";
 import { openMeta, sealMeta } from "../format/meta.js";
@@ -24,7 +23,7 @@ import { VaultError } from "./errors.js";
 import type { GatherDeps } from "./gather.js";
 import { gather } from "./gather.js";
 import type { Manifests } from "./manifests.js";
-import type { Caller, ParityProfile, StoredFile, Upload } from "./model.js";
+import type { Caller, HeldUpload, ParityProfile, StoredFile, Upload } from "./model.js";
 import type { Passwords } from "./passwords.js";
 import type { GrantStore, NewGrant } from "./grant-ports.js";
 import type { AttemptLimiter, ChunkMap, Clock, FileStore, UploadStore } from "./ports.js";
@@ -91,21 +90,14 @@ export class Uploads {
 
   /** The layout for a requested chunk size. Throws CHUNK_SIZE_OUT_OF_RANGE. */
   checkLayout(chunkBytes: number | null): Layout {
-    try {
-      return layoutFor(chunkBytes ?? this.deps.defaultChunkBytes);
-    } catch (cause) {
-      if (!(cause instanceof FormatError)) throw cause;
-      const facts = { min: MIN_CHUNK_BYTES, max: MAX_CHUNK_BYTES };
-      throw new VaultError("CHUNK_SIZE_OUT_OF_RANGE", `chunk size ${chunkBytes}`, {
-        cause,
-        field: "chunk_size",
-        facts,
-      });
-    }
+    const bytes = chunkBytes ?? this.deps.defaultChunkBytes;
+    if (isChunkSize(bytes)) return layoutFor(bytes);
+    const facts = { min: MIN_CHUNK_BYTES, max: MAX_CHUNK_BYTES };
+    throw new VaultError("CHUNK_SIZE_OUT_OF_RANGE", `chunk size ${bytes}`, { field: "chunk_size", facts });
   }
 
   /** The upload a token is for. Throws NOT_FOUND, UPLOAD_EXPIRED. */
-  async find(token: string): Promise<Upload> {
+  async find(token: string): Promise<HeldUpload> {
     const upload = await this.look(token);
     if (!upload || upload.stage === "abandoned" || upload.stage === "failed") {
       throw new VaultError("NOT_FOUND", "no upload has this token");
@@ -117,7 +109,7 @@ export class Uploads {
   }
 
   /** The same whatever has become of it, for as long as its row is kept; null after that. Throws NOT_FOUND for no token. */
-  async look(token: string): Promise<Upload | null> {
+  async look(token: string): Promise<HeldUpload | null> {
     return this.deps.uploads.find(new UploadToken(token).id);
   }
 
@@ -133,16 +125,20 @@ export class Uploads {
     source: AsyncIterable<Uint8Array>,
     options: Pick<AppendRequest, "lastByte" | "signal" | "verify" | "plainHash">,
   ): Promise<number> {
+    const upload = await this.#findAt(token, offset);
+    if (await isWhole(this.deps.chunkMap, upload)) return offset;
+    const leased = await this.deps.uploads.lease(upload.id, { offset });
+    if (!leased) throw offsetMismatch(await this.#findAt(token, offset), offset);
+    return append(this.deps, { upload: leased, dek: this.#dekOf(leased, token), source, ...options });
+  }
+
+  async #findAt(token: string, offset: number): Promise<HeldUpload> {
     const upload = await this.find(token);
     if (upload.stage !== "receiving") {
       throw new VaultError("UPLOAD_ALREADY_FINISHED", `upload ${upload.id} is ${upload.stage}`);
     }
     if (upload.offset !== offset) throw offsetMismatch(upload, offset);
-    if (await isWhole(this.deps.chunkMap, upload)) return offset;
-    const leased = await this.deps.uploads.lease(upload.id, { offset });
-    if (!leased) throw offsetMismatch(upload, offset);
-    const dek = await this.#dekOf(leased, token);
-    return append(this.deps, { upload: leased, dek, source, ...options });
+    return upload;
   }
 
   /** Tells the length of an upload that was begun without one. Throws OFFSET_MISMATCH, LENGTH_EXCEEDED, FILE_TOO_LARGE. */
@@ -172,7 +168,7 @@ export class Uploads {
   async read(token: string, start: number, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array>> {
     const upload = await this.find(token);
     await this.requireWhole(upload);
-    const body = bodyOfUpload(upload, await this.#dekOf(upload, token));
+    const body = bodyOfUpload(upload, this.#dekOf(upload, token));
     return gather(this.deps, body, { start, end: upload.offset }, signal, () => {});
   }
 
@@ -212,15 +208,20 @@ export class Uploads {
   /** The name and media type of an upload that is not yet a file. */
   async metaOf(token: string): Promise<FileMeta> {
     const upload = await this.find(token);
-    return openMeta(await this.#dekOf(upload, token), upload.id, upload.meta);
+    return openMeta(this.#dekOf(upload, token), upload.id, upload.meta);
   }
 
-  async #makeFile(token: string, upload: Upload, late: LateFacts, event: AuditEvent): Promise<StoredFile> {
+  async #makeFile(
+    token: string,
+    upload: HeldUpload,
+    late: LateFacts,
+    event: AuditEvent,
+  ): Promise<StoredFile> {
     const { uploadConcat, expectedSha256 } = this.factsOf(token, upload);
     if (uploadConcat === "partial") {
       throw new VaultError("UPLOAD_INCOMPLETE", `upload ${upload.id} is part of a file only`);
     }
-    const dek = await this.#dekOf(upload, token);
+    const dek = this.#dekOf(upload, token);
     const sha256 = late.sha256 ?? (expectedSha256 === null ? undefined : await this.#sha256Of(token));
     if (expectedSha256 !== null && sha256 !== expectedSha256) {
       await this.deps.uploads.end(upload.id, "failed"); // no byte of it is what its sender meant
@@ -275,11 +276,9 @@ export class Uploads {
   }
 
   /** Throws UPLOAD_TAKEN_OVER where another request ended the upload meanwhile, and its grant with it. */
-  async #dekOf(upload: Upload, token: string): Promise<Uint8Array> {
-    const key = new UploadToken(token);
-    const grant = await this.deps.grants.find({ id: key.id, kind: "upload" });
-    if (!grant && (await this.find(token)).stage !== "receiving") throw takenOver(upload);
-    return key.dek(upload, grant);
+  #dekOf(upload: HeldUpload, token: string): Uint8Array {
+    if (upload.wrap === null && upload.stage !== "receiving") throw takenOver(upload);
+    return new UploadToken(token).dek(upload);
   }
 
   /** Throws UPLOAD_INCOMPLETE unless the last byte is durable. */

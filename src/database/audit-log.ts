@@ -3,6 +3,7 @@
  * that writers never wait for one another; the chain is made from there in batches, by one process at a time.
  */
 import type { EntityManager } from "@mikro-orm/postgresql";
+import type { RawBuilder } from "kysely";
 import { sql } from "kysely";
 import type { AuditEntry, AuditEvent, AuditHead, AuditLog } from "../core/audit.js";
 import { auditHash } from "../core/audit-chain.js";
@@ -80,13 +81,18 @@ export class AuditRows implements AuditLog {
  * one: nobody who records an event needs to know it.
  */
 export async function recordAudit(em: EntityManager, event: AuditEvent | undefined): Promise<void> {
-  if (!event) return;
+  if (event)
+    await auditing(event, sql`(select hash from files where id = ${event.fileId})`).execute(em.getKysely());
+}
+
+/** The statement that records `event`, also for a part of another one: no file that this one makes is seen by its parts. */
+export function auditing(event: AuditEvent, fileHash: RawBuilder<unknown>): RawBuilder<unknown> {
   const { action, outcome, fileId, bucketId, actor, clientIp, requestId, code, count } = event;
-  await sql`
+  return sql`
     insert into audit_inbox
       (action, outcome, file_id, file_hash, bucket_id, actor, client_ip, request_id, code, count)
-    values (${action}, ${outcome}, ${fileId}, (select hash from files where id = ${fileId}), ${bucketId}, ${actor},
-      ${clientIp}, ${requestId}, ${code}, ${count})`.execute(em.getKysely());
+    values (${action}, ${outcome}, ${fileId}, ${fileHash}, ${bucketId}, ${actor},
+      ${clientIp}, ${requestId}, ${code}, ${count})`;
 }
 
 /** One batch. The row of the head is the lock: of processes that chain at once, each goes on from the other's head. */

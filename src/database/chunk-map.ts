@@ -3,12 +3,13 @@
  * has the same few statements for one chunk as for a thousand.
  */
 import type { EntityManager } from "@mikro-orm/postgresql";
+import type { RawBuilder } from "kysely";
 import { sql } from "kysely";
 import type { FileId } from "../format/id.js";
 import type { ChunkRecord, ObjectRef } from "../core/model.js";
 import type { ChunkMap, Commit } from "../core/ports.js";
-import { buryTail } from "./dead-objects.js";
 import type { Database } from "./orm.js";
+import { runPrepared } from "./prepared.js";
 import type { ObjectRow } from "./rows.js";
 import { bytes, objectColumns, toObjectRef } from "./rows.js";
 
@@ -20,49 +21,61 @@ export class ChunkRows implements ChunkMap {
 
   async reserve(uploadId: FileId, lease: number, objects: readonly ObjectRef[]): Promise<void> {
     const { bucketIds, objectKeys } = objectColumns(objects);
-    await sql`
-      insert into pending_objects (bucket_id, object_key, upload_id, lease)
-      select o.bucket_id, o.object_key, ${uploadId}, ${lease}
-      from unnest(${bucketIds}::smallint[], ${objectKeys}::uuid[]) as o (bucket_id, object_key)`.execute(
-      this.database.em().getKysely(),
+    await runPrepared(
+      this.database.em(),
+      sql`
+        insert into pending_objects (bucket_id, object_key, upload_id, lease)
+        select o.bucket_id, o.object_key, ${uploadId}, ${lease}
+        from unnest(${bucketIds}::smallint[], ${objectKeys}::uuid[]) as o (bucket_id, object_key)`,
     );
   }
 
+  /** In one statement, since each upload under way has several a second. */
   commit(commit: Commit): Promise<boolean> {
+    const { uploadId, lease, chunks, tail } = commit;
+    const named = tail ? [...chunks, tail] : chunks;
     return this.database.transaction(async em => {
-      const db = em.getKysely();
-      // Compare: one writer at a time gets past here, and the row stays locked until the swap is durable.
-      const held = await sql`
-        select from uploads
-        where id = ${commit.uploadId} and lease = ${commit.lease} and "offset" = ${commit.fromOffset}
-          and stage = 'receiving'
-        for update`.execute(db);
-      if (held.rows.length !== 1) return false;
-
-      // In this order: the old tail dies before the row that names it is changed.
-      await buryTail(em, commit.uploadId);
-      await sql`
-        update uploads set
-          "offset" = ${commit.toOffset},
-          length = coalesce(length, ${commit.length}::bigint),
-          tail_bucket_id = ${commit.tail?.bucketId ?? null},
-          tail_object_key = ${commit.tail?.objectKey ?? null},
-          tail_plain_bytes = ${commit.tail?.plainBytes ?? null},
-          leased_at = now(),
-          expires_at = now() + make_interval(secs => ${commit.ttlSeconds})
-        where id = ${commit.uploadId}`.execute(db);
-      await insertChunks(em, commit.uploadId, commit.chunks);
-      const { chunks, tail } = commit;
-      await clearPending(em, commit, tail ? [...chunks, tail] : chunks);
+      // Compare: one writer at a time gets past `held`, and the row stays locked until the swap is durable.
+      const statement = sql<{ is_held: boolean; cleared: string }>`
+        with held as (
+          select tail_bucket_id, tail_object_key from uploads
+          where id = ${uploadId} and lease = ${lease} and "offset" = ${commit.fromOffset} and stage = 'receiving'
+          for update
+        ), buried as (
+          insert into dead_objects (bucket_id, object_key)
+          select tail_bucket_id, tail_object_key from held where tail_object_key is not null
+        ), swapped as (
+          update uploads set
+            "offset" = ${commit.toOffset},
+            length = coalesce(length, ${commit.length}::bigint),
+            tail_bucket_id = ${tail?.bucketId ?? null},
+            tail_object_key = ${tail?.objectKey ?? null},
+            tail_plain_bytes = ${tail?.plainBytes ?? null},
+            leased_at = now(),
+            expires_at = now() + make_interval(secs => ${commit.ttlSeconds})
+          from held where id = ${uploadId}
+        ), added as (
+          insert into chunks (file_id, stripe, shard, bucket_id, object_key, stored_bytes, digest)
+          select ${uploadId}, c.* from held, ${columnsOf(chunks)} as c
+        ), cleared as (
+          ${clearingPending(commit, named, sql`held`)}
+        )
+        select exists (select from held) as is_held, (select count(*) from cleared) as cleared`;
+      const [done] = await runPrepared(em, statement);
+      if (!done?.is_held) return false;
+      requirePending(uploadId, Number(done.cleared), named);
       return true;
     });
   }
 
   async chunks(fileId: FileId, fromStripe: number, toStripe: number): Promise<readonly ChunkRecord[]> {
-    const { rows } = await sql<ChunkRow>`
-      select stripe, shard, bucket_id, object_key, stored_bytes, digest from chunks
-      where file_id = ${fileId} and stripe between ${fromStripe} and ${toStripe}
-      order by stripe, shard`.execute(this.database.em().getKysely());
+    const rows = await runPrepared(
+      this.database.em(),
+      sql<ChunkRow>`
+        select stripe, shard, bucket_id, object_key, stored_bytes, digest from chunks
+        where file_id = ${fileId} and stripe between ${fromStripe} and ${toStripe}
+        order by stripe, shard`,
+    );
     return rows.map(toChunkRecord);
   }
 }
@@ -90,30 +103,38 @@ export async function insertChunks(
   chunks: readonly ChunkRecord[],
 ): Promise<void> {
   if (chunks.length === 0) return;
-  const { bucketIds, objectKeys } = objectColumns(chunks);
   await sql`
     insert into chunks (file_id, stripe, shard, bucket_id, object_key, stored_bytes, digest)
-    select ${fileId}, c.* from unnest(
-      ${chunks.map(c => c.stripe)}::int[], ${chunks.map(c => c.shard)}::smallint[], ${bucketIds}::smallint[],
-      ${objectKeys}::uuid[], ${chunks.map(c => c.storedBytes)}::int[], ${chunks.map(c => c.digest)}::bytea[]
-    ) as c`.execute(em.getKysely());
+    select ${fileId}, c.* from ${columnsOf(chunks)} as c`.execute(em.getKysely());
 }
 
-/** Every object that is now named must have been pending under this very lease, or the sweep could have taken it. */
-export async function clearPending(
-  em: EntityManager,
+/**
+ * Whoever names objects takes them off the pending ones, in the same statement or transaction. A row for each that was
+ * pending under this very lease, which {@link requirePending} counts; none at all while `held` has no row.
+ */
+export function clearingPending(
   { uploadId, lease }: { uploadId: FileId; lease: number },
   named: readonly ObjectRef[],
-): Promise<void> {
-  if (named.length === 0) return;
+  held: RawBuilder<unknown>,
+): RawBuilder<unknown> {
   const { bucketIds, objectKeys } = objectColumns(named);
-  const cleared = await sql`
+  return sql`
     delete from pending_objects p
-    using unnest(${bucketIds}::smallint[], ${objectKeys}::uuid[]) as o (bucket_id, object_key)
+    using ${held}, unnest(${bucketIds}::smallint[], ${objectKeys}::uuid[]) as o (bucket_id, object_key)
     where p.bucket_id = o.bucket_id and p.object_key = o.object_key
       and p.upload_id = ${uploadId} and p.lease = ${lease}
-    returning p.bucket_id`.execute(em.getKysely());
-  if (cleared.rows.length !== named.length) {
-    throw new Error(`upload ${uploadId}: ${cleared.rows.length} of ${named.length} objects were pending`);
-  }
+    returning 1`;
+}
+
+/** Every object that is now named must have been pending under the writer's lease, or the sweep could have taken it. */
+export function requirePending(uploadId: FileId, cleared: number, named: readonly ObjectRef[]): void {
+  if (cleared === named.length) return;
+  throw new Error(`upload ${uploadId}: ${cleared} of ${named.length} objects were pending`);
+}
+
+function columnsOf(chunks: readonly ChunkRecord[]): RawBuilder<unknown> {
+  const { bucketIds, objectKeys } = objectColumns(chunks);
+  return sql`unnest(
+    ${chunks.map(c => c.stripe)}::int[], ${chunks.map(c => c.shard)}::smallint[], ${bucketIds}::smallint[],
+    ${objectKeys}::uuid[], ${chunks.map(c => c.storedBytes)}::int[], ${chunks.map(c => c.digest)}::bytea[])`;
 }

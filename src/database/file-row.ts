@@ -1,7 +1,7 @@
 /** A row of `files` as core understands it. */
 import type { StoredFile } from "../core/model.js";
 import type { FileRow } from "./entities.js";
-import { bytes, hex, integer } from "./rows.js";
+import { bytes, date, hex, integer } from "./rows.js";
 
 export function toFile(row: FileRow): StoredFile {
   const isExpired = row.isPastExpiry && !row.isRetained;
@@ -14,11 +14,11 @@ export function toFile(row: FileRow): StoredFile {
     plainBytes: integer(row.plainBytes),
     parity: { dataChunks: row.dataChunks, parityChunks: row.parityChunks },
     status: isExpired ? "gone" : row.status,
-    createdAt: row.createdAt,
-    expiresAt: row.expiresAt,
+    createdAt: date(row.createdAt),
+    expiresAt: row.expiresAt && date(row.expiresAt),
     maxDownloads: row.maxDownloads,
     downloadCount: row.downloadCount,
-    retainUntil: row.retainUntil ?? null,
+    retainUntil: row.retainUntil ? date(row.retainUntil) : null,
     isRetained: row.isRetained,
     isExpired,
   };

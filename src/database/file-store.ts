@@ -1,25 +1,37 @@
 /** Finished files: from the last commit of their upload to their shredding. */
-import type { EntityManager } from "@mikro-orm/postgresql";
-import { raw } from "@mikro-orm/postgresql";
 import { sql } from "kysely";
 import type { FileId } from "../format/id.js";
 import { VaultError } from "../core/errors.js";
 import type { NewTerms, StoredFile } from "../core/model.js";
 import type { AuditEvent } from "../core/audit.js";
 import type { FileStore, Finish } from "../core/ports.js";
-import { recordAudit } from "./audit-log.js";
+import { auditing, recordAudit } from "./audit-log.js";
+import { requirePending } from "./chunk-map.js";
 import { buryChunks } from "./dead-objects.js";
-import { FileTable, GrantTable } from "./entities.js";
+import { FileTable } from "./entities.js";
 import { IS_OVER } from "./expiries.js";
 import { toFile } from "./file-row.js";
-import { insertGrants } from "./grant-store.js";
-import { buryManifest, insertManifest } from "./manifest-store.js";
+import { granting } from "./grant-store.js";
+import { buryManifest, manifesting } from "./manifest-store.js";
+import { columnsOf, named } from "./rows.js";
 import type { Database } from "./orm.js";
+import { runPrepared } from "./prepared.js";
 
 const HASH = /^[0-9a-f]{64}$/;
 
 /** Chunk rows that one transaction of a shredding moves. */
 const SHRED_BATCH = 5_000;
+
+/** All that {@link toFile} reads of a row `f`. */
+const COLUMNS = sql`
+  ${columnsOf(FileTable, "f")}, coalesce(f.retain_until > now(), false) as is_retained,
+  coalesce(f.expires_at <= now(), false) as is_past_expiry`;
+
+interface FinishedRow {
+  readonly is_whole: boolean;
+  readonly cleared: string;
+  readonly older_passwords: string;
+}
 
 export class FileRows implements FileStore {
   /** `shredBatch` is for tests. */
@@ -28,42 +40,53 @@ export class FileRows implements FileStore {
     private readonly shredBatch = SHRED_BATCH,
   ) {}
 
+  /** In one statement within the transaction: every small file pays for it. */
   finish(finish: Finish): Promise<StoredFile | null> {
-    const { file, terms, uploadId } = finish;
+    const { uploadId, lease, file, terms, createdAt, grant, event, manifest } = finish;
+    const { plainBytes, parity } = file;
+    const hash = Buffer.from(file.hash, "hex");
+    const bornAt = sql`${createdAt.toISOString()}::timestamptz`;
+    const granted = grant ? sql`granted as (${granting([grant], sql`ended`)}),` : sql``;
+    const audited = event ? sql`audited as (${auditing(event, sql`${hash}`)}),` : sql``;
     return this.database.transaction(async em => {
-      if (!(await finishUpload(em, finish))) return null;
-      const secondsLeft = terms.expiresInSeconds;
-      await em.insert(FileTable, {
-        id: file.id,
-        hash: Buffer.from(file.hash, "hex"),
-        core: Buffer.from(file.core),
-        seal: Buffer.from(file.seal),
-        meta: Buffer.from(file.meta),
-        plainBytes: file.plainBytes,
-        ...file.parity,
-        createdAt: finish.createdAt,
-        expiresAt:
-          secondsLeft === null
-            ? null
-            : raw("?::timestamptz + make_interval(secs => ?)", [finish.createdAt.toISOString(), secondsLeft]),
-        maxDownloads: terms.maxDownloads,
-      });
-      await em.nativeDelete(GrantTable, { fileId: uploadId, kind: "upload" });
-      if (finish.grant) await insertGrants(em, [finish.grant]);
-      const passwords = await em.count(GrantTable, { fileId: file.id, kind: "password" });
-      if (passwords !== 1) throw new VaultError("MISSING_PASSWORD", `file ${file.id} has no password grant`);
-      await insertManifest(em, finish, finish.manifest);
-      await recordAudit(em, finish.event);
-      return toFile(await em.findOneOrFail(FileTable, file.id));
+      const statement = sql<FinishedRow>`
+        with ended as (
+          update uploads set stage = 'finished', hash = ${hash}
+          where id = ${uploadId} and lease = ${lease} and stage = 'receiving'
+          returning tail_object_key is null and "offset" = ${plainBytes} and coalesce(length = "offset", true)
+            as is_whole
+        ), f as (
+          insert into files (id, hash, core, seal, meta, plain_bytes, data_chunks, parity_chunks, created_at,
+            expires_at, max_downloads)
+          select ${file.id}, ${hash}, ${file.core}, ${file.seal}, ${file.meta}, ${plainBytes}, ${parity.dataChunks},
+            ${parity.parityChunks}, ${bornAt}, ${bornAt} + make_interval(secs => ${terms.expiresInSeconds}),
+            ${terms.maxDownloads}
+          from ended
+          returning *
+        ), closed as (
+          delete from grants using ended where file_id = ${uploadId} and kind = 'upload'
+        ), ${granted} ${audited} ${manifesting(finish, manifest, sql`ended`)}
+        select ${COLUMNS}, ended.is_whole, (select count(*) from cleared) as cleared,
+          (select count(*) from grants where file_id = ${file.id} and kind = 'password') as older_passwords
+        from f, ended`;
+      const [row] = await runPrepared(em, statement);
+      if (!row) return null;
+      // That the upload is whole is core's to know; that it is not is a bug.
+      if (!row.is_whole) throw new Error(`upload ${uploadId} is not whole`);
+      if (Number(row.older_passwords) + (grant ? 1 : 0) !== 1)
+        throw new VaultError("MISSING_PASSWORD", `file ${file.id} has no password grant`);
+      requirePending(uploadId, Number(row.cleared), manifest.objects);
+      return toFile(named(row));
     });
   }
 
   async find(by: { hash: string } | { id: FileId }): Promise<StoredFile | null> {
     // Buffer.from stops silently at what is no hex digit, so a valid hash with a tail would find its file.
     if ("hash" in by && !HASH.test(by.hash)) return null;
-    const where = "id" in by ? { id: by.id } : { hash: Buffer.from(by.hash, "hex") };
-    const row = await this.database.em().findOne(FileTable, where);
-    return row && toFile(row);
+    const isIt = "id" in by ? sql`id = ${by.id}` : sql`hash = ${Buffer.from(by.hash, "hex")}`;
+    const statement = sql<object>`select ${COLUMNS} from files f where ${isIt}`;
+    const [row] = await runPrepared(this.database.em(), statement);
+    return row ? toFile(named(row)) : null;
   }
 
   changeTerms(
@@ -112,16 +135,4 @@ export class FileRows implements FileStore {
       return true;
     });
   }
-}
-
-/** Compare-and-swap on stage and lease. That the upload is whole is core's to know; that it is not is a bug. */
-async function finishUpload(em: EntityManager, { uploadId, lease, file }: Finish): Promise<boolean> {
-  const { rows } = await sql<{ is_whole: boolean }>`
-    update uploads set stage = 'finished', hash = ${Buffer.from(file.hash, "hex")}
-    where id = ${uploadId} and lease = ${lease} and stage = 'receiving'
-    returning tail_object_key is null and "offset" = ${file.plainBytes} and coalesce(length = "offset", true)
-      as is_whole`.execute(em.getKysely());
-  const [upload] = rows;
-  if (upload && !upload.is_whole) throw new Error(`upload ${uploadId} is not whole`);
-  return upload !== undefined;
 }

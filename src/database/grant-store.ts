@@ -11,7 +11,8 @@ import { recordAudit } from "./audit-log.js";
 import type { GrantRow } from "./entities.js";
 import { GrantTable } from "./entities.js";
 import type { Database } from "./orm.js";
-import { bytes } from "./rows.js";
+import { runPrepared } from "./prepared.js";
+import { bytes, columnsOf, date, named } from "./rows.js";
 
 export class GrantRows implements GrantStore {
   constructor(private readonly database: Database) {}
@@ -32,12 +33,17 @@ export class GrantRows implements GrantStore {
   }
 
   async find(by: { id: Uint8Array; kind: GrantKind } | { passwordOf: FileId }): Promise<Grant | null> {
-    const where =
+    const isIt =
       "id" in by
-        ? { id: Buffer.from(by.id), kind: by.kind }
-        : { fileId: by.passwordOf, kind: "password" as const };
-    const row = await this.database.em().findOne(GrantTable, where);
-    return row && toGrant(row);
+        ? sql`id = ${by.id} and kind = ${by.kind}`
+        : sql`file_id = ${by.passwordOf} and kind = 'password'`;
+    const [row] = await runPrepared(
+      this.database.em(),
+      sql<object>`
+        select ${columnsOf(GrantTable, "g")}, coalesce(expires_at <= now(), false) as is_expired
+        from grants g where ${isIt}`,
+    );
+    return row ? toGrant(named(row)) : null;
   }
 
   replacePassword(
@@ -86,9 +92,17 @@ async function lockLivingFile(em: EntityManager, id: FileId, lock: RawBuilder<un
 
 /** Writes grants within the caller's transaction. */
 export async function insertGrants(em: EntityManager, grants: readonly NewGrant[]): Promise<void> {
-  if (grants.length === 0) return;
-  const rows = grants.map(grant => ({ ...grant, id: Buffer.from(grant.id), wrap: Buffer.from(grant.wrap) }));
-  await em.insertMany(GrantTable, rows);
+  await granting(grants, sql`(select) as always`).execute(em.getKysely());
+}
+
+/** The statement that writes grants, also for a part of another one; none while `held` has no row. */
+export function granting(grants: readonly NewGrant[], held: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`
+    insert into grants (id, file_id, kind, wrap, disposition, expires_at, max_uses)
+    select g.* from ${held}, unnest(
+      ${grants.map(g => g.id)}::bytea[], ${grants.map(g => g.fileId)}::uuid[], ${grants.map(g => g.kind)}::text[],
+      ${grants.map(g => g.wrap)}::bytea[], ${grants.map(g => g.disposition ?? "attachment")}::text[],
+      ${grants.map(g => g.expiresAt)}::timestamptz[], ${grants.map(g => g.maxUses)}::int[]) as g`;
 }
 
 export function toGrant(row: GrantRow): Grant {
@@ -97,12 +111,12 @@ export function toGrant(row: GrantRow): Grant {
     fileId: row.fileId,
     kind: row.kind,
     wrap: bytes(row.wrap),
-    createdAt: row.createdAt,
-    expiresAt: row.expiresAt,
+    createdAt: date(row.createdAt),
+    expiresAt: row.expiresAt && date(row.expiresAt),
     isExpired: row.isExpired,
     maxUses: row.maxUses,
     useCount: row.useCount,
-    revokedAt: row.revokedAt ?? null,
+    revokedAt: row.revokedAt ? date(row.revokedAt) : null,
     disposition: row.disposition,
   };
 }

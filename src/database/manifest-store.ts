@@ -5,10 +5,11 @@ import { sql } from "kysely";
 import type { FileId } from "../format/id.js";
 import type { ManifestObject, ManifestState, ManifestStore, NewManifest } from "../core/manifest-ports.js";
 import { REWRITE_LEASE } from "../core/manifest-ports.js";
-import { clearPending } from "./chunk-map.js";
+import { clearingPending, requirePending } from "./chunk-map.js";
 import { FileTable } from "./entities.js";
 import { toFile } from "./file-row.js";
 import type { Database } from "./orm.js";
+import { runPrepared } from "./prepared.js";
 import type { ObjectRow } from "./rows.js";
 import { bytes, integer, objectColumns, toObjectRef } from "./rows.js";
 
@@ -21,7 +22,7 @@ export class ManifestRows implements ManifestStore {
 
   async complete(fileId: FileId, signposts: readonly ManifestObject[]): Promise<void> {
     const added = sql`unnest(${columnsOf(signposts)}) as o (part, bucket_id, object_key, stored_bytes, digest)`;
-    await sql`
+    const statement = sql`
       with held as (
         update manifests set written_revision = 1 where file_id = ${fileId} and written_revision = 0 returning file_id
       ), cleared as (
@@ -30,7 +31,8 @@ export class ManifestRows implements ManifestStore {
           and p.upload_id = ${fileId} and p.lease = ${REWRITE_LEASE}
       )
       insert into manifest_objects (file_id, part, bucket_id, object_key, stored_bytes, digest)
-      select held.file_id, o.* from held, ${added}`.execute(this.database.em().getKysely());
+      select held.file_id, o.* from held, ${added}`;
+    await runPrepared(this.database.em(), statement);
   }
 
   async stale(after: FileId | null, limit: number, escrowId: Uint8Array): Promise<readonly FileId[]> {
@@ -115,7 +117,9 @@ export class ManifestRows implements ManifestStore {
       const kept = new Set(known.rows.map(row => toObjectRef(row).objectKey));
       const added = objects.filter(({ objectKey }) => !kept.has(objectKey));
       await insertObjects(em, fileId, added);
-      await clearPending(em, { uploadId: fileId, lease: REWRITE_LEASE }, added);
+      const owner = { uploadId: fileId, lease: REWRITE_LEASE };
+      const cleared = await clearingPending(owner, added, sql`(select) as always`).execute(db);
+      requirePending(fileId, cleared.rows.length, added);
       if (isComplete)
         await sql`
         delete from superseded_objects where file_id = ${fileId} and revision <= ${revision}`.execute(db);
@@ -124,19 +128,26 @@ export class ManifestRows implements ManifestStore {
   }
 }
 
-/** Writes the manifest of a new file within the transaction that makes it one. */
-export async function insertManifest(
-  em: EntityManager,
+/**
+ * The parts of a statement that write the manifest of a new file, while `held` has a row. `cleared` has one for each of its
+ * objects, or the statement must not stand.
+ */
+export function manifesting(
   upload: { uploadId: FileId; lease: number },
   { mapKey, escrowId, objects }: NewManifest,
-): Promise<void> {
-  await sql`
-    insert into manifests (file_id, map_key, escrow_id, revision, map_revision, written_revision)
-    values (${upload.uploadId}, ${Buffer.from(mapKey)}, ${Buffer.from(escrowId)}, 1, 1, 0)`.execute(
-    em.getKysely(),
-  );
-  await insertObjects(em, upload.uploadId, objects);
-  await clearPending(em, upload, objects);
+  held: RawBuilder<unknown>,
+): RawBuilder<unknown> {
+  const { uploadId } = upload;
+  return sql`
+    manifest as (
+      insert into manifests (file_id, map_key, escrow_id, revision, map_revision, written_revision)
+      select ${uploadId}, ${mapKey}, ${escrowId}, 1, 1, 0 from ${held}
+    ), manifest_parts as (
+      insert into manifest_objects (file_id, part, bucket_id, object_key, stored_bytes, digest)
+      select ${uploadId}, o.* from ${held}, unnest(${columnsOf(objects)}) as o
+    ), cleared as (
+      ${clearingPending(upload, objects, held)}
+    )`;
 }
 
 /** Declares a file's manifest dead, and with it what only it still named, within the caller's transaction. */

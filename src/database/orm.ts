@@ -8,6 +8,7 @@ import pg from "pg";
 import type { Log } from "../core/ports.js";
 import { BucketTable, FileTable, GrantTable, UploadTable } from "./entities.js";
 import { MIGRATIONS } from "./migrations/list.js";
+import { PreparingClient } from "./prepared.js";
 
 export interface DatabaseOptions {
   /** As pg reads it, all of its parameters included (`sslmode`, `host` for sockets). */
@@ -73,7 +74,12 @@ function configuration({ url, poolSize, log }: DatabaseOptions) {
     entities: [BucketTable, UploadTable, FileTable, GrantTable],
     dbName: decodeURIComponent(new URL(url).pathname.slice(1)),
     // pg reads the URL, not MikroORM, which would drop its parameters.
-    driverOptions: { connectionString: url, max: poolSize, connectionTimeoutMillis: CONNECT_TIMEOUT_MS },
+    driverOptions: {
+      connectionString: url,
+      max: poolSize,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      Client: PreparingClient,
+    },
     ensureDatabase: false,
     // What MikroORM has to say (a connection that the server closed) is ours to log; queries are never logged.
     logger: (message: string) => log.warn("database", { message }),

@@ -1,4 +1,6 @@
 /** From what PostgreSQL returns to what core understands. */
+import type { RawBuilder } from "kysely";
+import { sql } from "kysely";
 import type { ObjectKey, ObjectRef } from "../core/model.js";
 
 /** A bigint column. Beyond 2^53 a number would be silently wrong, so that is a bug here, not a value. */
@@ -7,6 +9,11 @@ export function integer(value: number | string): number {
   if (!Number.isSafeInteger(number))
     throw new RangeError(`the database holds ${value}, which is no safe integer`);
   return number;
+}
+
+/** A timestamptz column: a date where MikroORM has read it, else PostgreSQL's text. */
+export function date(value: Date | string): Date {
+  return new Date(value);
 }
 
 /** Bytes of their own: pg's are slices of a shared pool, which must not be handed to a worker. */
@@ -21,6 +28,34 @@ export function hex(value: Uint8Array): string {
 /** PostgreSQL takes 32 hex digits as a uuid and gives them back with hyphens. */
 export function objectKey(uuid: string): ObjectKey {
   return uuid.replaceAll("-", "");
+}
+
+/** The columns of `table` of its rows `alias`, one by one (prepared.ts tells why). */
+export function columnsOf(
+  table: { readonly meta: { readonly properties: Readonly<Record<string, { readonly formula?: unknown }>> } },
+  alias: string,
+): RawBuilder<unknown> {
+  const stored = Object.entries(table.meta.properties).filter(([, { formula }]) => formula === undefined);
+  const column = (name: string) => name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`);
+  return sql.join(stored.map(([name]) => sql.ref(`${alias}.${column(name)}`)));
+}
+
+/**
+ * A row of a statement of ours by the names that MikroORM has for its columns, so that both are read by the same code. Where
+ * a query is made for each request, building it and tracking what it found would cost more than the query.
+ */
+export function named<Row extends object>(row: object): Row {
+  return Object.fromEntries(Object.entries(row).map(([column, value]) => [camelCase(column), value])) as Row;
+}
+
+const camelCases = new Map<string, string>();
+
+function camelCase(column: string): string {
+  const known = camelCases.get(column);
+  if (known !== undefined) return known;
+  const name = column.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+  camelCases.set(column, name);
+  return name;
 }
 
 export interface ObjectRow {

@@ -1,57 +1,67 @@
 /** Open uploads. The lease number and the offset are only ever moved by compare-and-swap. */
-import { raw } from "@mikro-orm/postgresql";
+import type { RawBuilder } from "kysely";
 import { sql } from "kysely";
 import type { FileId } from "../format/id.js";
-import type { Tail, Upload, UploadStage } from "../core/model.js";
+import type { HeldUpload, Tail, Upload, UploadStage } from "../core/model.js";
 import type { AuditEvent } from "../core/audit.js";
 import type { NewGrant } from "../core/grant-ports.js";
 import type { NewUpload, UploadStore } from "../core/ports.js";
-import { recordAudit } from "./audit-log.js";
+import { auditing, recordAudit } from "./audit-log.js";
 import type { UploadRow } from "./entities.js";
-import { buryChunks, buryTail } from "./dead-objects.js";
 import { UploadTable } from "./entities.js";
-import { insertGrants } from "./grant-store.js";
+import { buryChunks, buryTail } from "./dead-objects.js";
+import { granting } from "./grant-store.js";
 import type { Database } from "./orm.js";
-import { bytes, hex, integer, objectKey } from "./rows.js";
+import { runPrepared } from "./prepared.js";
+import { bytes, columnsOf, date, hex, integer, named, objectKey } from "./rows.js";
+
+/** All that {@link toUpload} reads of a row `u`. */
+const COLUMNS = sql`${columnsOf(UploadTable, "u")}, coalesce(u.expires_at <= now(), false) as is_expired`;
+const WRAP = sql`(select wrap from grants g where g.id = u.token_id and g.kind = 'upload') as wrap`;
+
+interface HeldRow {
+  readonly wrap: Uint8Array | null;
+}
 
 export class UploadRows implements UploadStore {
   constructor(private readonly database: Database) {}
 
-  create(upload: NewUpload, grants: readonly NewGrant[], event?: AuditEvent): Promise<Upload> {
-    return this.database.transaction(async em => {
-      await em.insert(UploadTable, {
-        id: upload.id,
-        tokenId: Buffer.from(upload.tokenId),
-        length: upload.length,
-        ...upload.layout,
-        ...upload.parity,
-        floeHeader: Buffer.from(upload.floeHeader),
-        meta: Buffer.from(upload.meta),
-        facts: Buffer.from(upload.facts),
-        ...upload.terms,
-        expiresAt: raw("now() + make_interval(secs => ?)", [upload.ttlSeconds]),
-      });
-      await insertGrants(em, grants);
-      await recordAudit(em, event);
-      return toUpload(await em.findOneOrFail(UploadTable, upload.id));
-    });
+  async create(upload: NewUpload, grants: readonly NewGrant[], event?: AuditEvent): Promise<Upload> {
+    const { layout, parity, terms } = upload;
+    const audited = event ? sql`, audited as (${auditing(event, sql`null`)})` : sql``;
+    const statement = sql<object>`
+      with u as (
+        insert into uploads (id, token_id, length, chunk_bytes, segment_bytes, data_chunks, parity_chunks, floe_header,
+          meta, facts, expires_in_seconds, max_downloads, expires_at)
+        values (${upload.id}, ${upload.tokenId}, ${upload.length}, ${layout.chunkBytes}, ${layout.segmentBytes},
+          ${parity.dataChunks}, ${parity.parityChunks}, ${upload.floeHeader}, ${upload.meta}, ${upload.facts},
+          ${terms.expiresInSeconds}, ${terms.maxDownloads}, now() + make_interval(secs => ${upload.ttlSeconds}))
+        returning *
+      ), granted as (
+        ${granting(grants, sql`u`)}
+      )${audited}
+      select ${COLUMNS} from u`;
+    const [row] = await runPrepared(this.database.em(), statement);
+    if (!row) throw new Error(`upload ${upload.id} was not written`);
+    return toUpload(named(row));
   }
 
-  async find(tokenId: Uint8Array): Promise<Upload | null> {
-    const row = await this.database.em().findOne(UploadTable, { tokenId: Buffer.from(tokenId) });
-    return row && toUpload(row);
+  find(tokenId: Uint8Array): Promise<HeldUpload | null> {
+    return this.#readHeld(sql`select ${COLUMNS}, ${WRAP} from uploads u where token_id = ${tokenId}`);
   }
 
-  lease(id: FileId, at: { offset: number; length?: number }): Promise<Upload | null> {
+  lease(id: FileId, at: { offset: number; length?: number }): Promise<HeldUpload | null> {
     const length = at.length ?? null;
-    return this.database.transaction(async em => {
-      const { rows } = await sql`
-        update uploads set lease = lease + 1, leased_at = now(), length = coalesce(length, ${length}::bigint)
-        where id = ${id} and stage = 'receiving' and expires_at > now() and "offset" = ${at.offset}
-          and coalesce(length = ${length}::bigint, true) and coalesce("offset" <= ${length}::bigint, true)
-        returning id`.execute(em.getKysely());
-      return rows.length === 0 ? null : toUpload(await em.findOneOrFail(UploadTable, id));
-    });
+    return this.#readHeld(sql`
+      update uploads u set lease = lease + 1, leased_at = now(), length = coalesce(length, ${length}::bigint)
+      where id = ${id} and stage = 'receiving' and expires_at > now() and "offset" = ${at.offset}
+        and coalesce(length = ${length}::bigint, true) and coalesce("offset" <= ${length}::bigint, true)
+      returning ${COLUMNS}, ${WRAP}`);
+  }
+
+  async #readHeld(statement: RawBuilder<HeldRow>): Promise<HeldUpload | null> {
+    const [row] = await runPrepared(this.database.em(), statement);
+    return row ? { ...toUpload(named(row)), wrap: row.wrap && bytes(row.wrap) } : null;
   }
 
   end(
@@ -91,8 +101,8 @@ export function toUpload(row: UploadRow): Upload {
     facts: bytes(row.facts),
     tail: toTail(row),
     stage: row.stage,
-    createdAt: row.createdAt,
-    expiresAt: row.expiresAt,
+    createdAt: date(row.createdAt),
+    expiresAt: date(row.expiresAt),
     isExpired: row.isExpired,
     terms: {
       expiresInSeconds: row.expiresInSeconds === null ? null : integer(row.expiresInSeconds),

@@ -31,6 +31,11 @@ export interface Layout {
   readonly segmentBytes: number;
 }
 
+/** Whether there is a layout for `bytes`. */
+export function isChunkSize(bytes: number): boolean {
+  return Number.isInteger(bytes) && bytes >= MIN_CHUNK_BYTES && bytes <= MAX_CHUNK_BYTES;
+}
+
 /**
  * The layout for a requested chunk size. Above 256 KiB a chunk becomes the fewest equal segments of 64 to
  * 256 KiB; when the size has no such divisor it is rounded down to a multiple of 64 KiB, which always has
@@ -38,7 +43,7 @@ export interface Layout {
  */
 export function layoutFor(requestedChunkBytes: number): Layout {
   const requested = requestedChunkBytes;
-  if (!Number.isInteger(requested) || requested < MIN_CHUNK_BYTES || requested > MAX_CHUNK_BYTES) {
+  if (!isChunkSize(requested)) {
     throw new FormatError(`a chunk has ${MIN_CHUNK_BYTES} to ${MAX_CHUNK_BYTES} bytes, not ${requested}`);
   }
   if (requested <= MAX_SEGMENT_BYTES) return { chunkBytes: requested, segmentBytes: requested };

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals
 import fc from "fast-check";
 import type { ChunkRecord } from "../../src/core/model.js";
 import { recut } from "../../src/core/recut.js";
-import { GrantRows } from "../../src/database/grant-store.js";
+import { UploadRows } from "../../src/database/upload-store.js";
 import type { Vault } from "../support/vault.js";
 import { bytesOf, openVault, pieces } from "../support/vault.js";
 
@@ -199,15 +199,16 @@ describe("an upload", () => {
     const { token } = await vault.begin({ length: 100, chunkBytes: CHUNK_BYTES });
     const write = (seed: number) =>
       vault.uploads.append(token, 0, pieces(bytesOf(100, seed), 50), { lastByte: "by-length" });
-    const findGrant = GrantRows.prototype.find;
-    // The first writer holds its lease and is about to look up its grant, when the second does all it has to do.
-    const spy = jest.spyOn(GrantRows.prototype, "find").mockImplementationOnce(async function (
-      this: GrantRows,
-      by,
+    const { lease } = UploadRows.prototype;
+    // The first writer has just got its lease, when the second does all it has to do.
+    const spy = jest.spyOn(UploadRows.prototype, "lease").mockImplementationOnce(async function (
+      this: UploadRows,
+      ...args
     ) {
+      const leased = await lease.apply(this, args);
       await write(2);
       await vault.uploads.finish(token);
-      return findGrant.call(this, by);
+      return leased;
     });
     await expect(write(1)).rejects.toMatchObject({ code: "UPLOAD_TAKEN_OVER" });
     spy.mockRestore();

@@ -36,7 +36,18 @@ describe("create", () => {
       hash: null,
     });
     expect(upload.expiresAt.getTime() - upload.createdAt.getTime()).toBe(ttlSeconds * 1000);
-    expect(await s.uploads.find(tokenId)).toEqual(upload);
+    expect(await s.uploads.find(tokenId)).toEqual({ ...upload, wrap: null });
+  });
+
+  test("gives the wrap to whoever has the token, until the upload ends", async () => {
+    const asked = newUpload();
+    const grant = newGrant(asked.id, "upload", { id: asked.tokenId });
+    await s.uploads.create(asked, [newGrant(asked.id, "password"), grant]);
+    const wrap = new Uint8Array(grant.wrap);
+    expect(await s.uploads.find(asked.tokenId)).toMatchObject({ wrap });
+    expect(await s.uploads.lease(asked.id, { offset: 0 })).toMatchObject({ lease: 1, wrap });
+    await s.uploads.end(asked.id, "abandoned");
+    expect(await s.uploads.find(asked.tokenId)).toMatchObject({ stage: "abandoned", wrap: null });
   });
 
   test("writes nothing when a grant cannot be written", async () => {

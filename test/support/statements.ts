@@ -12,11 +12,11 @@ export async function statementsOf(act: () => Promise<unknown>): Promise<Stateme
   const { query } = pg.Client.prototype;
   pg.Client.prototype.query = function (
     this: pg.Client,
-    first: string | { text: string },
+    first: string | { text: string; values?: unknown[] },
     ...rest: unknown[]
   ) {
-    const text = typeof first === "string" ? first : first.text;
-    seen.push({ text, values: Array.isArray(rest[0]) ? rest[0] : [] });
+    const { text, values = [] } = typeof first === "string" ? { text: first } : first;
+    seen.push({ text, values: Array.isArray(rest[0]) ? rest[0] : values });
     return Reflect.apply(query, this, [first, ...rest]);
   } as typeof query;
   try {

@@ -1,7 +1,7 @@
 /** What one tus request carries past @tus/server, whose hooks and store see an id and little more. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Request, Response } from "express";
-import type { Caller } from "../../core/model.js";
+import type { Caller, Upload } from "../../core/model.js";
 import type { Checksum } from "./checksum.js";
 
 export interface TusContext {
@@ -12,6 +12,8 @@ export interface TusContext {
   readonly signal: AbortSignal;
   /** `Upload-Checksum`, if the request has one. */
   readonly checksum: Checksum | null;
+  /** The upload as it stood when this request first saw it: everyone on its way asks, the database once. */
+  upload: Upload | null;
 }
 
 const storage = new AsyncLocalStorage<TusContext>();

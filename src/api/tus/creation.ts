@@ -1,6 +1,6 @@
 /** POST: from the headers of a creation request to a begun upload; and the end of one whose bytes have all come. */
 import { VaultError } from "../../core/errors.js";
-import type { Caller } from "../../core/model.js";
+import type { Caller, Upload } from "../../core/model.js";
 import type { BeginUpload, BegunUpload } from "../../core/upload-inputs.js";
 import type { Uploads } from "../../core/uploads.js";
 import { badRequest } from "../errors.js";
@@ -31,10 +31,14 @@ export function beginUpload(uploads: Uploads, header: HeaderOf, caller: Caller):
 
 /**
  * Makes a file of an upload whose last byte has come, and returns its hash; null for a part, which never is a file.
- * An empty upload, whose one PATCH would have no byte, is sealed here.
+ * An empty upload, whose one PATCH would have no byte, is sealed here. `upload` may have been read before its bytes came.
  */
-export async function finishUpload(uploads: Uploads, token: string, caller: Caller): Promise<string | null> {
-  const upload = await uploads.find(token);
+export async function finishUpload(
+  uploads: Uploads,
+  token: string,
+  upload: Upload,
+  caller: Caller,
+): Promise<string | null> {
   if (upload.length === 0) await uploads.append(token, 0, nothing(), { lastByte: "by-length" });
   if (uploads.factsOf(token, upload).uploadConcat === PARTIAL) return null;
   return (await uploads.finish(token, {}, caller)).hash;

@@ -41,7 +41,7 @@ async function finishIfWhole(
 ): Promise<Upload> {
   if (upload.stage !== "receiving" || upload.offset !== upload.length) return upload;
   try {
-    await finishUpload(uploads, token, caller);
+    await finishUpload(uploads, token, upload, caller);
   } catch (error) {
     // Another request is at it, or its last chunk is not stored yet: the next HEAD tells.
     if (!(error instanceof VaultError) || !["UPLOAD_INCOMPLETE", "UPLOAD_TAKEN_OVER"].includes(error.code))

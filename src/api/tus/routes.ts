@@ -8,6 +8,7 @@ import { Server } from "@tus/server";
 import type { ErrorRequestHandler, Request as ExpressRequest, RequestHandler, Response } from "express";
 import { Router } from "express";
 import { VaultError } from "../../core/errors.js";
+import type { Upload } from "../../core/model.js";
 import { callerOf } from "../caller.js";
 import type { ApiDeps } from "../deps.js";
 import { answerOf } from "../errors.js";
@@ -61,7 +62,10 @@ async function answer(deps: ApiDeps, tus: Server, context: TusContext): Promise<
       .end();
     return;
   }
-  if (req.method === "PATCH") await refuseFinal(deps, token);
+  if (req.method === "PATCH") {
+    context.upload = await deps.uploads.find(token);
+    refuseFinal(deps, token, context.upload);
+  }
   if (!["POST", "PATCH", "DELETE", "OPTIONS"].includes(req.method)) {
     res.setHeader("Allow", "POST, HEAD, PATCH, DELETE, OPTIONS");
     throw new VaultError("METHOD_NOT_ALLOWED", "not a method of tus");
@@ -94,16 +98,18 @@ function tusServer(deps: ApiDeps): Server {
     exposedHeaders: ["File-Hash", "Retry-After", "Tus-Checksum-Algorithm", "Upload-Expires", "X-Request-Id"],
     // The id of an upload is its token, which only beginning it gives.
     async namingFunction() {
-      const { req, res, caller } = tusContext();
+      const context = tusContext();
+      const { req, res, caller } = context;
       const { upload, token } = await beginUpload(uploads, name => req.get(name), caller);
+      context.upload = upload;
       if (upload.length !== 0) res.setHeader("Upload-Expires", expiresHeader(upload));
       return token;
     },
     generateUrl: (_req, { id }) => `${deps.publicUrl()}/files/${id}`,
     getFileIdFromRequest: (_req, lastPath) => lastPath,
     async onUploadFinish(_req, { id }) {
-      const { res, caller } = tusContext();
-      const hash = await finishUpload(uploads, id, caller);
+      const { res, caller, upload } = tusContext();
+      const hash = await finishUpload(uploads, id, upload ?? (await uploads.find(id)), caller);
       if (hash === null) return {};
       res.removeHeader("Upload-Expires");
       return { headers: { "File-Hash": hash } };
@@ -152,6 +158,7 @@ async function contextOf(deps: ApiDeps, req: ExpressRequest, res: Response): Pro
     caller: await callerOf(req, deps),
     signal,
     checksum: Checksum.parse(req.get("Upload-Checksum")),
+    upload: null,
   };
 }
 
@@ -171,8 +178,7 @@ function slowSignal(res: Response): AbortSignal {
 }
 
 /** "The Final Upload MUST NOT be modified": 403. */
-async function refuseFinal({ uploads }: ApiDeps, token: string): Promise<void> {
-  const upload = await uploads.find(token);
+function refuseFinal({ uploads }: ApiDeps, token: string, upload: Upload): void {
   if (!uploads.factsOf(token, upload).uploadConcat?.startsWith(FINAL)) return;
   throw new VaultError("FINAL_UPLOAD", `upload ${upload.id} is made of its parts`);
 }

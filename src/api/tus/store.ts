@@ -5,6 +5,7 @@
 import type { IncomingMessage } from "node:http";
 import { DataStore, Upload as TusUpload } from "@tus/utils";
 import { VaultError } from "../../core/errors.js";
+import type { Upload } from "../../core/model.js";
 import type { Uploads } from "../../core/uploads.js";
 import { tusContext } from "./context.js";
 
@@ -36,14 +37,14 @@ export class TusStore extends DataStore {
   }
 
   override async getUpload(token: string): Promise<TusUpload> {
-    const { offset, length } = await this.uploads.find(token);
+    const { offset, length } = await this.#seen(token);
     return new TusUpload({ id: token, offset, ...(length !== null && { size: length }) });
   }
 
   /** Appends what the request brings (@tus/server was shown none of it, see routes.ts), and returns the offset that is durable. */
   override async write(_none: unknown, token: string, offset: number): Promise<number> {
     const { checksum, signal, req, res } = tusContext();
-    const upload = await this.uploads.find(token);
+    const upload = await this.#seen(token);
     if (upload.stage === "finished" && upload.offset === offset) return offset; // a PATCH of nothing, sent again
     const body = bodyOf(req);
     const source = checksum ? checksum.hashing(body) : body;
@@ -58,8 +59,9 @@ export class TusStore extends DataStore {
     return reached;
   }
 
-  override declareUploadLength(token: string, length: number): Promise<void> {
-    return this.uploads.declareLength(token, length);
+  override async declareUploadLength(token: string, length: number): Promise<void> {
+    await this.uploads.declareLength(token, length);
+    tusContext().upload = null; // it has a length now
   }
 
   /** Throws NOT_FOUND for one that is gone already. A file that came of it goes only by its password. */
@@ -68,6 +70,12 @@ export class TusStore extends DataStore {
     if (stage === "finished")
       throw new VaultError("UPLOAD_ALREADY_FINISHED", `upload ${id} is a file by now`);
     await this.uploads.abandon(token, tusContext().caller);
+  }
+
+  async #seen(token: string): Promise<Upload> {
+    const context = tusContext();
+    context.upload ??= await this.uploads.find(token);
+    return context.upload;
   }
 
   /** The sweep does that. */
