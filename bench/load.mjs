@@ -1,6 +1,6 @@
 /** Memory and event loop of the server under one scenario after the other, each in a fresh server. */
 import { peakBytes, sampleResident } from "./memory.mjs";
-import { uploadOverTus, uploadToTus } from "./baselines.mjs";
+import { uploadOverTus, uploadToTus, warmUp } from "./baselines.mjs";
 import { settle } from "./machine.mjs";
 import { runClient } from "./processes.mjs";
 import { clearData, startServer } from "./server.mjs";
@@ -26,6 +26,8 @@ export async function measureLoad(folder, { direction, count, bytes }) {
   const server = await startServer(folder);
   try {
     const { url, pid } = server;
+    // Two speeds are compared, beside a peer's that is warmed up; the other scenarios show a server that has just started.
+    if (direction === "tusUploads") await warmUp(folder, url, count);
     await server.loop(); // what the start did is not counted
     const resident = sampleResident(pid);
     const { seconds } = await run(folder, { direction, url, bytes, hash, count });

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import type { ManifestObject, ManifestState } from "../../src/core/manifest-ports.js";
 import { ManifestRows } from "../../src/database/manifest-store.js";
 import {
@@ -271,6 +271,25 @@ describe("while a manifest is stale", () => {
     await own.manifests.refreshStale();
     await own.sweep();
     expect(await own.objects()).not.toContain(row.objectKey);
+    await expectNothingElse(own);
+  });
+
+  test("because its signposts are being put up, nobody writes it anew meanwhile", async () => {
+    await using own = await openVault();
+    const { complete } = ManifestRows.prototype;
+    const passes: unknown[] = [];
+    const spy = jest.spyOn(ManifestRows.prototype, "complete").mockImplementationOnce(async function (
+      this: ManifestRows,
+      ...args
+    ) {
+      passes.push(await own.manifests.refreshStale());
+      return complete.apply(this, args);
+    });
+    const file = await newFile(own);
+    spy.mockRestore();
+    expect(passes).toEqual([{ written: 0, failed: 0 }]);
+    expect(await new ManifestRows(own.database).stale(null, 10, new Uint8Array())).toEqual([]);
+    expect((await contents(file.id, own)).map(({ head }) => head.revision)).toEqual([1, 1]);
     await expectNothingElse(own);
   });
 

@@ -2,7 +2,15 @@
 import { createHash, randomBytes } from "node:crypto";
 import { afterAll, beforeAll } from "@jest/globals";
 import { sql } from "kysely";
-import type { ChunkRecord, Grant, ObjectRef, StoredFile, Tail, Upload } from "../../src/core/model.js";
+import type {
+  ChunkRecord,
+  Grant,
+  HeldUpload,
+  ObjectRef,
+  StoredFile,
+  Tail,
+  Upload,
+} from "../../src/core/model.js";
 import type { NewGrant } from "../../src/core/grant-ports.js";
 import type { Commit, NewUpload } from "../../src/core/ports.js";
 import { BucketRows } from "../../src/database/bucket-directory.js";
@@ -112,7 +120,7 @@ export function newChunk(stripe: number, shard: number): ChunkRecord {
 }
 
 /** Creates an upload and takes its first lease. */
-export async function beginUpload(s: Stores, change: Partial<NewUpload> = {}): Promise<Upload> {
+export async function beginUpload(s: Stores, change: Partial<NewUpload> = {}): Promise<HeldUpload> {
   const upload = newUpload(change);
   await s.uploads.create(upload, [newGrant(upload.id, "password"), newGrant(upload.id, "upload")]);
   return some(await s.uploads.lease(upload.id, { offset: 0 }));
