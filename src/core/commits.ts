@@ -7,9 +7,7 @@ import { VaultError } from "./errors.js";
 import type { ChunkRecord, Tail, Upload } from "./model.js";
 import type { ChunkMap } from "./ports.js";
 
-/** A commit waits for this many chunks, or until it is its turn: never one transaction per chunk when fast. */
-const COMMIT_CHUNKS = 8;
-/** Turns of all appends of this process together are this far apart. */
+/** Alone, an append commits this long after the first chunk that it could commit; of several, each waits as many times as long. */
 const TURN_MS = 200;
 /** Where the database is slow, commits take no more than this part of an upload's time … */
 const COMMIT_SHARE = 1 / 40;
@@ -81,8 +79,7 @@ export class Commits {
     this.#stored.set(chunkIndex, chunk);
     if (this.options.isHeld || this.#isDue || !this.#stored.has(this.#next)) return;
     this.#isDue = true;
-    const { pace } = this.options;
-    const delayMs = this.#stored.size >= COMMIT_CHUNKS ? 0 : pace.delayMs(this.#lastCommitMs);
+    const delayMs = this.options.pace.delayMs(this.#lastCommitMs);
     this.#queue = this.#queue
       .then(() => sleep(delayMs, undefined, { signal: this.#closing.signal }).catch(() => {}))
       .then(() => {

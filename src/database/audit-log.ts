@@ -11,7 +11,7 @@ import type { Log } from "../core/ports.js";
 import type { EntryRow, EventRow } from "./audit-rows.js";
 import { toAuditEntry } from "./audit-rows.js";
 import type { Database } from "./orm.js";
-import { hex, integer } from "./rows.js";
+import { ALWAYS, hex, integer } from "./rows.js";
 
 /** Events that one transaction chains. */
 const BATCH = 1000;
@@ -81,18 +81,27 @@ export class AuditRows implements AuditLog {
  * one: nobody who records an event needs to know it.
  */
 export async function recordAudit(em: EntityManager, event: AuditEvent | undefined): Promise<void> {
-  if (event)
-    await auditing(event, sql`(select hash from files where id = ${event.fileId})`).execute(em.getKysely());
+  if (!event) return;
+  const fileHash = sql`(select hash from files where id = ${event.fileId})`;
+  await auditing(event, fileHash, ALWAYS).execute(em.getKysely());
 }
 
-/** The statement that records `event`, also for a part of another one: no file that this one makes is seen by its parts. */
-export function auditing(event: AuditEvent, fileHash: RawBuilder<unknown>): RawBuilder<unknown> {
+/**
+ * The statement that records `event`, also for a part of another one; nothing while `held` has no row, as nothing has happened
+ * then. The hash is the caller's to give: a file that the other parts make is not seen by this one.
+ */
+export function auditing(
+  event: AuditEvent,
+  fileHash: RawBuilder<unknown>,
+  held: RawBuilder<unknown>,
+): RawBuilder<unknown> {
   const { action, outcome, fileId, bucketId, actor, clientIp, requestId, code, count } = event;
   return sql`
     insert into audit_inbox
       (action, outcome, file_id, file_hash, bucket_id, actor, client_ip, request_id, code, count)
-    values (${action}, ${outcome}, ${fileId}, ${fileHash}, ${bucketId}, ${actor},
-      ${clientIp}, ${requestId}, ${code}, ${count})`;
+    select ${action}, ${outcome}, ${fileId}, ${fileHash}, ${bucketId}, ${actor},
+      ${clientIp}, ${requestId}, ${code}, ${count}
+    from ${held}`;
 }
 
 /** One batch. The row of the head is the lock: of processes that chain at once, each goes on from the other's head. */

@@ -30,7 +30,7 @@ export class ChunkRows implements ChunkMap {
     );
   }
 
-  /** In one statement, since each upload under way has several a second. */
+  /** In one statement: a server with many uploads under way runs this more often than any other. */
   commit(commit: Commit): Promise<boolean> {
     const { uploadId, lease, chunks, tail } = commit;
     const named = tail ? [...chunks, tail] : chunks;

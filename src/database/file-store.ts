@@ -47,7 +47,7 @@ export class FileRows implements FileStore {
     const hash = Buffer.from(file.hash, "hex");
     const bornAt = sql`${createdAt.toISOString()}::timestamptz`;
     const granted = grant ? sql`granted as (${granting([grant], sql`ended`)}),` : sql``;
-    const audited = event ? sql`audited as (${auditing(event, sql`${hash}`)}),` : sql``;
+    const audited = event ? sql`audited as (${auditing(event, sql`${hash}`, sql`ended`)}),` : sql``;
     return this.database.transaction(async em => {
       const statement = sql<FinishedRow>`
         with ended as (

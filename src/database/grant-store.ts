@@ -12,7 +12,7 @@ import type { GrantRow } from "./entities.js";
 import { GrantTable } from "./entities.js";
 import type { Database } from "./orm.js";
 import { runPrepared } from "./prepared.js";
-import { bytes, columnsOf, date, named } from "./rows.js";
+import { ALWAYS, bytes, columnsOf, date, named } from "./rows.js";
 
 export class GrantRows implements GrantStore {
   constructor(private readonly database: Database) {}
@@ -92,7 +92,7 @@ async function lockLivingFile(em: EntityManager, id: FileId, lock: RawBuilder<un
 
 /** Writes grants within the caller's transaction. */
 export async function insertGrants(em: EntityManager, grants: readonly NewGrant[]): Promise<void> {
-  await granting(grants, sql`(select) as always`).execute(em.getKysely());
+  await granting(grants, ALWAYS).execute(em.getKysely());
 }
 
 /** The statement that writes grants, also for a part of another one; none while `held` has no row. */

@@ -11,7 +11,7 @@ import { toFile } from "./file-row.js";
 import type { Database } from "./orm.js";
 import { runPrepared } from "./prepared.js";
 import type { ObjectRow } from "./rows.js";
-import { bytes, integer, objectColumns, toObjectRef } from "./rows.js";
+import { ALWAYS, bytes, integer, objectColumns, toObjectRef } from "./rows.js";
 
 /** What `part` is where it is no part of a map. */
 export const ROOT = -1;
@@ -118,7 +118,7 @@ export class ManifestRows implements ManifestStore {
       const added = objects.filter(({ objectKey }) => !kept.has(objectKey));
       await insertObjects(em, fileId, added);
       const owner = { uploadId: fileId, lease: REWRITE_LEASE };
-      const cleared = await clearingPending(owner, added, sql`(select) as always`).execute(db);
+      const cleared = await clearingPending(owner, added, ALWAYS).execute(db);
       requirePending(fileId, cleared.rows.length, added);
       if (isComplete)
         await sql`

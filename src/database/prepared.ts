@@ -1,6 +1,6 @@
 /**
- * Statements that requests run again and again are planned once for each connection: planning a short one takes PostgreSQL
- * longer than running it. Only statements whose text is the same at every call, and whose columns are named one by one:
+ * Statements that requests run again and again are parsed once for each connection, and planned once where PostgreSQL finds one
+ * plan good enough for all values: planning a short statement takes it longer than running it. Only statements whose text is the same at every call, and whose columns are named one by one:
  * PostgreSQL refuses a planned `select *` as soon as another replica's migration has added a column.
  */
 import type { EntityManager } from "@mikro-orm/postgresql";

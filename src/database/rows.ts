@@ -58,6 +58,9 @@ function camelCase(column: string): string {
   return name;
 }
 
+/** Has one row: for a part of a statement that depends on no other. */
+export const ALWAYS = sql`(select) as always`;
+
 export interface ObjectRow {
   readonly bucket_id: number;
   readonly object_key: string;

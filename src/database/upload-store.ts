@@ -28,7 +28,7 @@ export class UploadRows implements UploadStore {
 
   async create(upload: NewUpload, grants: readonly NewGrant[], event?: AuditEvent): Promise<Upload> {
     const { layout, parity, terms } = upload;
-    const audited = event ? sql`, audited as (${auditing(event, sql`null`)})` : sql``;
+    const audited = event ? sql`, audited as (${auditing(event, sql`null`, sql`u`)})` : sql``;
     const statement = sql<object>`
       with u as (
         insert into uploads (id, token_id, length, chunk_bytes, segment_bytes, data_chunks, parity_chunks, floe_header,

@@ -5,6 +5,7 @@ import {
   commitOf,
   endingFiles,
   finish,
+  finishEvents,
   newFile,
   newGrant,
   newLink,
@@ -36,9 +37,11 @@ describe("finish", () => {
     const upload = await beginUpload(s);
     const files = await times(10, () => finish(s, upload));
     expect(files.filter(file => file !== null)).toHaveLength(1);
+    expect(await finishEvents(s, upload.id)).toBe(1);
     const late = await beginUpload(s);
     await s.uploads.lease(late.id, { offset: 0 });
     expect(await finish(s, late)).toBeNull();
+    expect(await finishEvents(s, late.id)).toBe(0);
   });
 
   test("tells the upload its hash, by its token, and forgets the upload grant", async () => {

@@ -11,6 +11,8 @@ import type {
   Tail,
   Upload,
 } from "../../src/core/model.js";
+import type { AuditEvent } from "../../src/core/audit.js";
+import { eventOf } from "../../src/core/auditor.js";
 import type { NewGrant } from "../../src/core/grant-ports.js";
 import type { Commit, NewUpload } from "../../src/core/ports.js";
 import { BucketRows } from "../../src/database/bucket-directory.js";
@@ -160,6 +162,7 @@ export async function finish(
   upload: Upload,
   change: Partial<Upload["terms"]> = {},
   plainBytes = upload.offset,
+  event: AuditEvent | null = eventOf({ action: "UPLOAD_FINISHED", caller: null, fileId: upload.id }),
 ): Promise<StoredFile | null> {
   const core = randomBytes(200);
   return s.files.finish({
@@ -177,11 +180,12 @@ export async function finish(
     terms: { ...upload.terms, ...change },
     createdAt: new Date(),
     grant: null,
+    ...(event && { event }),
     manifest: { mapKey: randomBytes(32), escrowId: new Uint8Array(), objects: [], isComplete: true },
   });
 }
 
-/** A finished file of `stripes` stripes of three chunks. */
+/** A finished file of `stripes` stripes of three chunks, of which the audit log knows nothing. */
 export async function newFile(
   s: Stores,
   stripes = 1,
@@ -190,7 +194,7 @@ export async function newFile(
   const upload = await beginUpload(s);
   const chunks = Array.from({ length: stripes }, (_, i) => [0, 1, 2].map(shard => newChunk(i, shard))).flat();
   await append(s, commitOf(upload, stripes * 2000, chunks));
-  return some(await finish(s, upload, terms, stripes * 2000));
+  return some(await finish(s, upload, terms, stripes * 2000, null));
 }
 
 /** A link of the file, made by who opened it with its password. */
@@ -209,6 +213,16 @@ export async function claim(s: Stores, limit: number, graceSeconds = 0): Promise
 export async function endingFiles(s: Stores): Promise<string[]> {
   const { files, halfShredded } = await s.expiries.expired(99);
   return [...files.map(({ id }) => id), ...halfShredded];
+}
+
+/** How often the audit log, chained or not yet, says that the upload became a file. */
+export async function finishEvents(s: Stores, fileId: string): Promise<number> {
+  const { rows } = await sql<{ count: string }>`
+    select count(*) from (
+      select file_id, action from audit_inbox union all select file_id, action from audit_events
+    ) as event
+    where file_id = ${fileId} and action = 'UPLOAD_FINISHED'`.execute(s.database.em().getKysely());
+  return Number(rows[0]?.count);
 }
 
 export async function objectCount(

@@ -4,6 +4,7 @@ import {
   beginUpload,
   commitOf,
   finish,
+  finishEvents,
   newChunk,
   newGrant,
   newRef,
@@ -134,6 +135,7 @@ describe("end", () => {
       const upload = await beginUpload(s);
       const [ended, file] = await Promise.all([s.uploads.end(upload.id, "abandoned"), finish(s, upload)]);
       expect(ended).toBe(file === null);
+      expect(await finishEvents(s, upload.id)).toBe(ended ? 0 : 1);
     }
   });
 });

@@ -12,7 +12,7 @@ export interface TusContext {
   readonly signal: AbortSignal;
   /** `Upload-Checksum`, if the request has one. */
   readonly checksum: Checksum | null;
-  /** The upload as it stood when this request first saw it: everyone on its way asks, the database once. */
+  /** The upload as it stood before this request changed it: @tus/server asks for it several times, the database is asked once. */
   upload: Upload | null;
 }
 
