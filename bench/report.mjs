@@ -65,7 +65,7 @@ const DIRECTIONS = { uploads: "upload", downloads: "download", tusUploads: "tus 
 /** `rows`: scenarios with their results. */
 export function printLoad(rows) {
   console.log(
-    "\nServer, just started (no PostgreSQL)   peak MB (VmHWM)      median MB (VmRSS)    MB/s in all     loop delay ms: p50   p99   max",
+    "\nServer (no PostgreSQL)                 peak MB (VmHWM)      median MB (VmRSS)    MB/s in all     loop delay ms: p50   p99   max",
   );
   for (const { count, direction, bytes, results } of rows) {
     const of = pick => results.map(pick);

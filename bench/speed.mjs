@@ -11,6 +11,7 @@ import {
   sealAlone,
   uploadOverTus,
   uploadToTus,
+  warmUp,
   writeFileToCopy,
 } from "./baselines.mjs";
 import { settle } from "./machine.mjs";
@@ -45,7 +46,7 @@ export async function measureSpeed(folder, { bytes, rounds, tusPatchBytes }, say
     tusUploadPatches: () => overTus(tusPatchBytes),
   };
   await runClient({ task: "upload", url, bytes: WARM_BYTES });
-  await overTus(WARM_BYTES);
+  await warmUp(folder, url);
   const speeds = Object.fromEntries(Object.keys(measures).map(name => [name, []]));
   for (let round = 1; round <= rounds; round++) {
     for (const [name, measure] of Object.entries(measures)) {

@@ -11,7 +11,7 @@ import type { ChunkMap, Commit } from "../core/ports.js";
 import type { Database } from "./orm.js";
 import { runPrepared } from "./prepared.js";
 import type { ObjectRow } from "./rows.js";
-import { bytes, objectColumns, toObjectRef } from "./rows.js";
+import { ALWAYS, bytes, objectColumns, toObjectRef, unnested } from "./rows.js";
 
 /** What `state` says of a chunk's object, by its number in the column. */
 export const CHUNK_STATES = ["stored", "missing", "corrupt"] as const;
@@ -20,13 +20,12 @@ export class ChunkRows implements ChunkMap {
   constructor(private readonly database: Database) {}
 
   async reserve(uploadId: FileId, lease: number, objects: readonly ObjectRef[]): Promise<void> {
-    const { bucketIds, objectKeys } = objectColumns(objects);
     await runPrepared(
       this.database.em(),
       sql`
         insert into pending_objects (bucket_id, object_key, upload_id, lease)
         select o.bucket_id, o.object_key, ${uploadId}, ${lease}
-        from unnest(${bucketIds}::smallint[], ${objectKeys}::uuid[]) as o (bucket_id, object_key)`,
+        from ${unnested(objects)}`,
     );
   }
 
@@ -55,8 +54,7 @@ export class ChunkRows implements ChunkMap {
             expires_at = now() + make_interval(secs => ${commit.ttlSeconds})
           from held where id = ${uploadId}
         ), added as (
-          insert into chunks (file_id, stripe, shard, bucket_id, object_key, stored_bytes, digest)
-          select ${uploadId}, c.* from held, ${columnsOf(chunks)} as c
+          ${adding(uploadId, chunks, sql`held`)}
         ), cleared as (
           ${clearingPending(commit, named, sql`held`)}
         )
@@ -103,9 +101,21 @@ export async function insertChunks(
   chunks: readonly ChunkRecord[],
 ): Promise<void> {
   if (chunks.length === 0) return;
-  await sql`
+  await adding(fileId, chunks, ALWAYS).execute(em.getKysely());
+}
+
+/** The statement that writes chunk rows, also for a part of another one; none while `held` has no row. */
+function adding(
+  fileId: FileId,
+  chunks: readonly ChunkRecord[],
+  held: RawBuilder<unknown>,
+): RawBuilder<unknown> {
+  const { bucketIds, objectKeys } = objectColumns(chunks);
+  return sql`
     insert into chunks (file_id, stripe, shard, bucket_id, object_key, stored_bytes, digest)
-    select ${fileId}, c.* from ${columnsOf(chunks)} as c`.execute(em.getKysely());
+    select ${fileId}, c.* from ${held}, unnest(
+      ${chunks.map(c => c.stripe)}::int[], ${chunks.map(c => c.shard)}::smallint[], ${bucketIds}::smallint[],
+      ${objectKeys}::uuid[], ${chunks.map(c => c.storedBytes)}::int[], ${chunks.map(c => c.digest)}::bytea[]) as c`;
 }
 
 /**
@@ -117,10 +127,9 @@ export function clearingPending(
   named: readonly ObjectRef[],
   held: RawBuilder<unknown>,
 ): RawBuilder<unknown> {
-  const { bucketIds, objectKeys } = objectColumns(named);
   return sql`
     delete from pending_objects p
-    using ${held}, unnest(${bucketIds}::smallint[], ${objectKeys}::uuid[]) as o (bucket_id, object_key)
+    using ${held}, ${unnested(named)}
     where p.bucket_id = o.bucket_id and p.object_key = o.object_key
       and p.upload_id = ${uploadId} and p.lease = ${lease}
     returning 1`;
@@ -130,11 +139,4 @@ export function clearingPending(
 export function requirePending(uploadId: FileId, cleared: number, named: readonly ObjectRef[]): void {
   if (cleared === named.length) return;
   throw new Error(`upload ${uploadId}: ${cleared} of ${named.length} objects were pending`);
-}
-
-function columnsOf(chunks: readonly ChunkRecord[]): RawBuilder<unknown> {
-  const { bucketIds, objectKeys } = objectColumns(chunks);
-  return sql`unnest(
-    ${chunks.map(c => c.stripe)}::int[], ${chunks.map(c => c.shard)}::smallint[], ${bucketIds}::smallint[],
-    ${objectKeys}::uuid[], ${chunks.map(c => c.storedBytes)}::int[], ${chunks.map(c => c.digest)}::bytea[])`;
 }

@@ -7,7 +7,7 @@ import type { DeadObjects, LostObject, LostObjects } from "../core/sweep-ports.j
 import { IS_NOT_SPARED } from "./expiries.js";
 import type { Database } from "./orm.js";
 import type { ObjectRow } from "./rows.js";
-import { objectColumns, objectKey, toObjectRef } from "./rows.js";
+import { objectKey, toObjectRef, unnested } from "./rows.js";
 
 /** How long a sweeper has before others may try the same objects. */
 const CLAIM_SECONDS = 300;
@@ -34,10 +34,9 @@ export class DeadRows implements DeadObjects {
   }
 
   async forget(objects: readonly ObjectRef[]): Promise<void> {
-    const { bucketIds, objectKeys } = objectColumns(objects);
     await sql`
       delete from dead_objects d
-      using unnest(${bucketIds}::smallint[], ${objectKeys}::uuid[]) as o (bucket_id, object_key)
+      using ${unnested(objects)}
       where d.bucket_id = o.bucket_id and d.object_key = o.object_key`.execute(
       this.database.em().getKysely(),
     );
@@ -76,11 +75,10 @@ export class LostRows implements LostObjects {
   }
 
   async bury(objects: readonly ObjectRef[], graceSeconds: number): Promise<readonly ObjectRef[]> {
-    const { bucketIds, objectKeys } = objectColumns(objects);
     const { rows } = await sql<ObjectRow>`
       with lost as (
         select p.bucket_id, p.object_key
-        from unnest(${bucketIds}::smallint[], ${objectKeys}::uuid[]) as o (bucket_id, object_key)
+        from ${unnested(objects)}
           join pending_objects p on p.bucket_id = o.bucket_id and p.object_key = o.object_key
           left join uploads u on u.id = p.upload_id
         where p.created_at < now() - make_interval(secs => ${graceSeconds}) and ${IS_LOST}
@@ -97,10 +95,9 @@ export class LostRows implements LostObjects {
   }
 
   async spare(objects: readonly ObjectRef[], seconds: number): Promise<void> {
-    const { bucketIds, objectKeys } = objectColumns(objects);
     await sql`
       update pending_objects p set spared_until = now() + make_interval(secs => ${seconds})
-      from unnest(${bucketIds}::smallint[], ${objectKeys}::uuid[]) as o (bucket_id, object_key)
+      from ${unnested(objects)}
       where p.bucket_id = o.bucket_id and p.object_key = o.object_key`.execute(
       this.database.em().getKysely(),
     );

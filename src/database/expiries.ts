@@ -5,7 +5,7 @@ import type { ObjectRef } from "../core/model.js";
 import type { Expired, Expiries, OverFile } from "../core/sweep-ports.js";
 import type { Database } from "./orm.js";
 import type { ObjectRow } from "./rows.js";
-import { bytes, hex, objectColumns, toObjectRef } from "./rows.js";
+import { bytes, hex, toObjectRef, unnested } from "./rows.js";
 import { foldUsage } from "./usage.js";
 
 /** How long the row of an ended upload, or of a link that ran out, still tells a late client what became of it. */
@@ -79,12 +79,11 @@ export class ExpiryRows implements Expiries {
   }
 
   async unknown(objects: readonly ObjectRef[]): Promise<readonly ObjectRef[]> {
-    const { bucketIds, objectKeys } = objectColumns(objects);
     const named = (table: string) => sql`
       not exists (select from ${sql.table(table)} t where t.bucket_id = o.bucket_id and t.object_key = o.object_key)`;
     const { rows } = await sql<ObjectRow>`
       select o.bucket_id, o.object_key
-      from unnest(${bucketIds}::smallint[], ${objectKeys}::uuid[]) as o (bucket_id, object_key)
+      from ${unnested(objects)}
       where ${named("manifest_objects")} and ${named("pending_objects")} and ${named("dead_objects")}`.execute(
       this.database.em().getKysely(),
     );

@@ -13,19 +13,16 @@ import { IS_OVER } from "./expiries.js";
 import { toFile } from "./file-row.js";
 import { granting } from "./grant-store.js";
 import { buryManifest, manifesting } from "./manifest-store.js";
-import { columnsOf, named } from "./rows.js";
 import type { Database } from "./orm.js";
 import { runPrepared } from "./prepared.js";
+import { allColumns, named } from "./rows.js";
 
 const HASH = /^[0-9a-f]{64}$/;
 
 /** Chunk rows that one transaction of a shredding moves. */
 const SHRED_BATCH = 5_000;
 
-/** All that {@link toFile} reads of a row `f`. */
-const COLUMNS = sql`
-  ${columnsOf(FileTable, "f")}, coalesce(f.retain_until > now(), false) as is_retained,
-  coalesce(f.expires_at <= now(), false) as is_past_expiry`;
+const COLUMNS = allColumns(FileTable, "f");
 
 interface FinishedRow {
   readonly is_whole: boolean;

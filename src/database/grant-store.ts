@@ -12,7 +12,7 @@ import type { GrantRow } from "./entities.js";
 import { GrantTable } from "./entities.js";
 import type { Database } from "./orm.js";
 import { runPrepared } from "./prepared.js";
-import { ALWAYS, bytes, columnsOf, date, named } from "./rows.js";
+import { ALWAYS, allColumns, bytes, date, named } from "./rows.js";
 
 export class GrantRows implements GrantStore {
   constructor(private readonly database: Database) {}
@@ -40,8 +40,7 @@ export class GrantRows implements GrantStore {
     const [row] = await runPrepared(
       this.database.em(),
       sql<object>`
-        select ${columnsOf(GrantTable, "g")}, coalesce(expires_at <= now(), false) as is_expired
-        from grants g where ${isIt}`,
+select ${allColumns(GrantTable, "g")} from grants g where ${isIt}`,
     );
     return row ? toGrant(named(row)) : null;
   }

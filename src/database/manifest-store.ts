@@ -11,7 +11,7 @@ import { toFile } from "./file-row.js";
 import type { Database } from "./orm.js";
 import { runPrepared } from "./prepared.js";
 import type { ObjectRow } from "./rows.js";
-import { ALWAYS, bytes, integer, objectColumns, toObjectRef } from "./rows.js";
+import { ALWAYS, bytes, integer, objectColumns, toObjectRef, unnested } from "./rows.js";
 
 /** What `part` is where it is no part of a map. */
 export const ROOT = -1;
@@ -21,17 +21,14 @@ export class ManifestRows implements ManifestStore {
   constructor(private readonly database: Database) {}
 
   async complete(fileId: FileId, signposts: readonly ManifestObject[]): Promise<void> {
-    const added = sql`unnest(${columnsOf(signposts)}) as o (part, bucket_id, object_key, stored_bytes, digest)`;
+    const owner = { uploadId: fileId, lease: REWRITE_LEASE };
     const statement = sql`
       with held as (
-        update manifests set written_revision = 1 where file_id = ${fileId} and written_revision = 0 returning file_id
+        update manifests set written_revision = 1 where file_id = ${fileId} and written_revision = 0 returning 1
       ), cleared as (
-        delete from pending_objects p using held, ${added}
-        where p.bucket_id = o.bucket_id and p.object_key = o.object_key
-          and p.upload_id = ${fileId} and p.lease = ${REWRITE_LEASE}
+        ${clearingPending(owner, signposts, sql`held`)}
       )
-      insert into manifest_objects (file_id, part, bucket_id, object_key, stored_bytes, digest)
-      select held.file_id, o.* from held, ${added}`;
+      ${adding(fileId, signposts, sql`held`)}`;
     await runPrepared(this.database.em(), statement);
   }
 
@@ -106,11 +103,9 @@ export class ManifestRows implements ManifestStore {
         update manifests set written_revision = ${written}, escrow_id = ${Buffer.from(escrowId)}
         where file_id = ${fileId} and written_revision <= ${written} returning file_id`.execute(db);
       if (held.rows.length === 0) return false;
-      const { bucketIds, objectKeys } = objectColumns(objects);
       const isNamed = sql`
         exists (
-          select from unnest(${bucketIds}::smallint[], ${objectKeys}::uuid[]) as n (bucket_id, object_key)
-          where n.bucket_id = o.bucket_id and n.object_key = o.object_key)`;
+          select from ${unnested(objects, "n")} where n.bucket_id = o.bucket_id and n.object_key = o.object_key)`;
       await buryObjects(em, fileId, sql`not ${isNamed}`);
       const known = await sql<ObjectRow>`
         select bucket_id, object_key from manifest_objects where file_id = ${fileId}`.execute(db);
@@ -143,8 +138,7 @@ export function manifesting(
       insert into manifests (file_id, map_key, escrow_id, revision, map_revision, written_revision)
       select ${uploadId}, ${mapKey}, ${escrowId}, 1, 1, 0 from ${held}
     ), manifest_parts as (
-      insert into manifest_objects (file_id, part, bucket_id, object_key, stored_bytes, digest)
-      select ${uploadId}, o.* from ${held}, unnest(${columnsOf(objects)}) as o
+      ${adding(uploadId, objects, held)}
     ), cleared as (
       ${clearingPending(upload, objects, held)}
     )`;
@@ -198,17 +192,21 @@ export async function insertObjects(
   fileId: FileId,
   objects: readonly ManifestObject[],
 ): Promise<void> {
-  await sql`
-    insert into manifest_objects (file_id, part, bucket_id, object_key, stored_bytes, digest)
-    select ${fileId}, o.* from unnest(${columnsOf(objects)}) as o`.execute(em.getKysely());
+  await adding(fileId, objects, ALWAYS).execute(em.getKysely());
 }
 
-/** Part, bucket, key, length and digest, for `unnest`. */
-function columnsOf(objects: readonly ManifestObject[]) {
+/** The statement that writes which objects are a manifest, also for a part of another one; none while `held` has no row. */
+function adding(
+  fileId: FileId,
+  objects: readonly ManifestObject[],
+  held: RawBuilder<unknown>,
+): RawBuilder<unknown> {
   const { bucketIds, objectKeys } = objectColumns(objects);
   return sql`
-    ${objects.map(o => columnOf(o.part))}::int[], ${bucketIds}::smallint[], ${objectKeys}::uuid[],
-    ${objects.map(o => o.storedBytes)}::int[], ${objects.map(o => o.digest)}::bytea[]`;
+    insert into manifest_objects (file_id, part, bucket_id, object_key, stored_bytes, digest)
+    select ${fileId}, o.* from ${held}, unnest(
+      ${objects.map(o => columnOf(o.part))}::int[], ${bucketIds}::smallint[], ${objectKeys}::uuid[],
+      ${objects.map(o => o.storedBytes)}::int[], ${objects.map(o => o.digest)}::bytea[]) as o`;
 }
 
 export function columnOf(part: ManifestObject["part"]): number {

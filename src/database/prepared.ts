@@ -1,7 +1,8 @@
 /**
- * Statements that requests run again and again are parsed once for each connection, and planned once where PostgreSQL finds one
- * plan good enough for all values: planning a short statement takes it longer than running it. Only statements whose text is the same at every call, and whose columns are named one by one:
- * PostgreSQL refuses a planned `select *` as soon as another replica's migration has added a column.
+ * Statements that requests run again and again are parsed once for each connection, and planned once where PostgreSQL finds
+ * one plan good enough for all values: planning a short statement takes it longer than running it. Only statements whose text
+ * is the same at every call, and whose columns are named one by one: PostgreSQL refuses a prepared `select *` as soon as
+ * another replica's migration has added a column.
  */
 import type { EntityManager } from "@mikro-orm/postgresql";
 import type { RawBuilder } from "kysely";

@@ -30,14 +30,24 @@ export function objectKey(uuid: string): ObjectKey {
   return uuid.replaceAll("-", "");
 }
 
-/** The columns of `table` of its rows `alias`, one by one (prepared.ts tells why). */
-export function columnsOf(
-  table: { readonly meta: { readonly properties: Readonly<Record<string, { readonly formula?: unknown }>> } },
-  alias: string,
-): RawBuilder<unknown> {
-  const stored = Object.entries(table.meta.properties).filter(([, { formula }]) => formula === undefined);
-  const column = (name: string) => name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`);
-  return sql.join(stored.map(([name]) => sql.ref(`${alias}.${column(name)}`)));
+type Formula = (columns: never, table: never) => unknown;
+
+interface Table {
+  readonly meta: {
+    readonly properties: Readonly<Record<string, { readonly formula?: Formula | undefined }>>;
+  };
+}
+
+/** All of `table` in its rows `alias`, column by column (prepared.ts tells why), and what the database's clock decides. */
+export function allColumns(table: Table, alias: string): RawBuilder<unknown> {
+  return sql.join(
+    Object.entries(table.meta.properties).map(([name, { formula }]) => {
+      const column = name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`);
+      if (!formula) return sql.ref(`${alias}.${column}`);
+      const of = alias as never; // MikroORM gives objects that read as the alias, and our formulas use nothing else of them
+      return sql`${sql.raw(String(formula(of, of)))} as ${sql.ref(column)}`;
+    }),
+  );
 }
 
 /**
@@ -68,6 +78,12 @@ export interface ObjectRow {
 
 export function toObjectRef(row: ObjectRow): ObjectRef {
   return { bucketId: row.bucket_id, objectKey: objectKey(row.object_key) };
+}
+
+/** The objects as rows of a statement whose text is the same for any number of them. */
+export function unnested(objects: readonly ObjectRef[], alias = "o"): RawBuilder<unknown> {
+  const { bucketIds, objectKeys } = objectColumns(objects);
+  return sql`unnest(${bucketIds}::smallint[], ${objectKeys}::uuid[]) as ${sql.ref(alias)} (bucket_id, object_key)`;
 }
 
 /** Two arrays for `unnest($1::smallint[], $2::uuid[])`: any number of rows in a statement of fixed text. */

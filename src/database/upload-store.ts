@@ -13,10 +13,9 @@ import { buryChunks, buryTail } from "./dead-objects.js";
 import { granting } from "./grant-store.js";
 import type { Database } from "./orm.js";
 import { runPrepared } from "./prepared.js";
-import { bytes, columnsOf, date, hex, integer, named, objectKey } from "./rows.js";
+import { allColumns, bytes, date, hex, integer, named, objectKey } from "./rows.js";
 
-/** All that {@link toUpload} reads of a row `u`. */
-const COLUMNS = sql`${columnsOf(UploadTable, "u")}, coalesce(u.expires_at <= now(), false) as is_expired`;
+const COLUMNS = allColumns(UploadTable, "u");
 const WRAP = sql`(select wrap from grants g where g.id = u.token_id and g.kind = 'upload') as wrap`;
 
 interface HeldRow {

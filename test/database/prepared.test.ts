@@ -1,7 +1,8 @@
-/** What each request asks of the database: how many statements it is, and that planning them once has no price. */
+/** What each request asks of the database: how many statements it is, and that preparing them has no price. */
 import { randomBytes } from "node:crypto";
 import { describe, expect, test } from "@jest/globals";
 import { sql } from "kysely";
+import { eventOf } from "../../src/core/auditor.js";
 import type { Upload } from "../../src/core/model.js";
 import { runPrepared } from "../../src/database/prepared.js";
 import { statementsOf } from "../support/statements.js";
@@ -22,18 +23,18 @@ import {
 /** One connection, so that all of a test is on the same one. */
 const s = stores({ poolSize: 1 });
 
-const planned = async () => {
+const prepared = async () => {
   const { rows } = await sql<{ statement: string }>`select statement from pg_prepared_statements`.execute(
     s.database.em().getKysely(),
   );
   return rows.map(row => row.statement);
 };
 
-test("a statement is planned once for its connection, whatever its values and in a transaction too", async () => {
+test("a statement is prepared once for its connection, whatever its values and in a transaction too", async () => {
   const doubled = (n: number) => sql<{ n: number }>`select ${n}::int * 2 as n`;
   expect(await runPrepared(s.database.em(), doubled(1))).toEqual([{ n: 2 }]);
   expect(await s.database.transaction(em => runPrepared(em, doubled(21)))).toEqual([{ n: 42 }]);
-  expect((await planned()).filter(text => text.includes("* 2"))).toHaveLength(1);
+  expect((await prepared()).filter(text => text.includes("* 2"))).toHaveLength(1);
 });
 
 test("a statement that fails says why, and the next one works", async () => {
@@ -44,24 +45,19 @@ test("a statement that fails says why, and the next one works", async () => {
 
 test("other statements are not kept", async () => {
   await sql`select ${"once"}::text as said`.execute(s.database.em().getKysely());
-  expect((await planned()).filter(text => text.includes("as said"))).toEqual([]);
+  expect((await prepared()).filter(text => text.includes("as said"))).toEqual([]);
 });
 
 /** What one file costs on its way in, step by step; `act` is given an upload that is ready for it. */
 const STEPS: readonly (readonly [
   string,
-  number,
   (upload: Upload, asked: ReturnType<typeof newUpload>) => Promise<unknown>,
 ])[] = [
-  ["looking for an upload", 1, (_, { tokenId }) => s.uploads.find(tokenId)],
-  ["taking it over", 1, ({ id }) => s.uploads.lease(id, { offset: 2000 })],
-  ["reading its chunk map", 1, ({ id }) => s.chunkMap.chunks(id, 0, 9)],
-  [
-    "reserving objects",
-    1,
-    ({ id, lease }) => s.chunkMap.reserve(id, lease, [newChunk(1, 0), newChunk(1, 1)]),
-  ],
-  ["looking for its password", 1, ({ id }) => s.grants.find({ passwordOf: id })],
+  ["looking for an upload", (_, { tokenId }) => s.uploads.find(tokenId)],
+  ["taking it over", ({ id }) => s.uploads.lease(id, { offset: 2000 })],
+  ["reading its chunk map", ({ id }) => s.chunkMap.chunks(id, 0, 9)],
+  ["reserving objects", ({ id, lease }) => s.chunkMap.reserve(id, lease, [newChunk(1, 0), newChunk(1, 1)])],
+  ["looking for its password", ({ id }) => s.grants.find({ passwordOf: id })],
 ];
 
 async function ready() {
@@ -80,15 +76,16 @@ async function ready() {
 }
 
 describe("the way in asks no more than it must", () => {
-  test.each(STEPS)("%s: %i", async (_step, count, act) => {
+  test.each(STEPS)("%s: 1", async (_step, act) => {
     const { asked, upload } = await ready();
-    expect(await statementsOf(() => act(upload, asked))).toHaveLength(count);
+    expect(await statementsOf(() => act(upload, asked))).toHaveLength(1);
   });
 
   test("beginning an upload, with its grants and its place in the audit log: 1", async () => {
     const asked = newUpload();
     const grants = [newGrant(asked.id, "password"), newGrant(asked.id, "upload")];
-    expect(await statementsOf(() => s.uploads.create(asked, grants))).toHaveLength(1);
+    const event = eventOf({ action: "UPLOAD_CREATED", caller: null, fileId: asked.id });
+    expect(await statementsOf(() => s.uploads.create(asked, grants, event))).toHaveLength(1);
   });
 
   test("committing chunks: 1 in a transaction", async () => {
@@ -109,9 +106,8 @@ describe("the way in asks no more than it must", () => {
 test("another replica's migration that adds columns disturbs none of them", async () => {
   const all = async () => {
     const { asked, upload } = await ready();
-    for (const [, , act] of STEPS) await act(upload, asked);
-    const leased = some(await s.uploads.find(asked.tokenId));
-    await finish(s, leased);
+    for (const [, act] of STEPS) await act(upload, asked);
+    await finish(s, some(await s.uploads.find(asked.tokenId)));
     await s.files.find({ id: asked.id });
     await s.files.find({ hash: randomBytes(32).toString("hex") });
     await s.grants.find({ id: randomBytes(16), kind: "link" });

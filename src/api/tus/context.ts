@@ -2,6 +2,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Request, Response } from "express";
 import type { Caller, Upload } from "../../core/model.js";
+import type { Uploads } from "../../core/uploads.js";
 import type { Checksum } from "./checksum.js";
 
 export interface TusContext {
@@ -12,8 +13,14 @@ export interface TusContext {
   readonly signal: AbortSignal;
   /** `Upload-Checksum`, if the request has one. */
   readonly checksum: Checksum | null;
-  /** The upload as it stood before this request changed it: @tus/server asks for it several times, the database is asked once. */
+  /** The upload as it stood before this request changed it, once {@link uploadSeen} has looked. */
   upload: Upload | null;
+}
+
+/** The upload of this request, asked of the database at the first call only. */
+export async function uploadSeen(context: TusContext, uploads: Uploads, token: string): Promise<Upload> {
+  context.upload ??= await uploads.find(token);
+  return context.upload;
 }
 
 const storage = new AsyncLocalStorage<TusContext>();

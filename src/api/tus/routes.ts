@@ -18,7 +18,7 @@ import { track } from "../under-way.js";
 import { Checksum, CHECKSUM_ALGORITHMS } from "./checksum.js";
 import { concatenate } from "./concatenation.js";
 import type { TusContext } from "./context.js";
-import { tusContext, withContext } from "./context.js";
+import { tusContext, uploadSeen, withContext } from "./context.js";
 import { beginUpload, FINAL, finishUpload } from "./creation.js";
 import { describeUpload } from "./head.js";
 import { EXTENSIONS, expiresHeader, TusStore } from "./store.js";
@@ -62,10 +62,7 @@ async function answer(deps: ApiDeps, tus: Server, context: TusContext): Promise<
       .end();
     return;
   }
-  if (req.method === "PATCH") {
-    context.upload = await deps.uploads.find(token);
-    refuseFinal(deps, token, context.upload);
-  }
+  if (req.method === "PATCH") refuseFinal(deps, token, await uploadSeen(context, deps.uploads, token));
   if (!["POST", "PATCH", "DELETE", "OPTIONS"].includes(req.method)) {
     res.setHeader("Allow", "POST, HEAD, PATCH, DELETE, OPTIONS");
     throw new VaultError("METHOD_NOT_ALLOWED", "not a method of tus");
@@ -108,8 +105,9 @@ function tusServer(deps: ApiDeps): Server {
     generateUrl: (_req, { id }) => `${deps.publicUrl()}/files/${id}`,
     getFileIdFromRequest: (_req, lastPath) => lastPath,
     async onUploadFinish(_req, { id }) {
-      const { res, caller, upload } = tusContext();
-      const hash = await finishUpload(uploads, id, upload ?? (await uploads.find(id)), caller);
+      const context = tusContext();
+      const { res, caller } = context;
+      const hash = await finishUpload(uploads, id, await uploadSeen(context, uploads, id), caller);
       if (hash === null) return {};
       res.removeHeader("Upload-Expires");
       return { headers: { "File-Hash": hash } };

@@ -5,9 +5,8 @@
 import type { IncomingMessage } from "node:http";
 import { DataStore, Upload as TusUpload } from "@tus/utils";
 import { VaultError } from "../../core/errors.js";
-import type { Upload } from "../../core/model.js";
 import type { Uploads } from "../../core/uploads.js";
-import { tusContext } from "./context.js";
+import { tusContext, uploadSeen } from "./context.js";
 
 export const EXTENSIONS = [
   "creation",
@@ -37,14 +36,15 @@ export class TusStore extends DataStore {
   }
 
   override async getUpload(token: string): Promise<TusUpload> {
-    const { offset, length } = await this.#seen(token);
+    const { offset, length } = await uploadSeen(tusContext(), this.uploads, token);
     return new TusUpload({ id: token, offset, ...(length !== null && { size: length }) });
   }
 
   /** Appends what the request brings (@tus/server was shown none of it, see routes.ts), and returns the offset that is durable. */
   override async write(_none: unknown, token: string, offset: number): Promise<number> {
-    const { checksum, signal, req, res } = tusContext();
-    const upload = await this.#seen(token);
+    const context = tusContext();
+    const { checksum, signal, req, res } = context;
+    const upload = await uploadSeen(context, this.uploads, token);
     if (upload.stage === "finished" && upload.offset === offset) return offset; // a PATCH of nothing, sent again
     const body = bodyOf(req);
     const source = checksum ? checksum.hashing(body) : body;
@@ -70,12 +70,6 @@ export class TusStore extends DataStore {
     if (stage === "finished")
       throw new VaultError("UPLOAD_ALREADY_FINISHED", `upload ${id} is a file by now`);
     await this.uploads.abandon(token, tusContext().caller);
-  }
-
-  async #seen(token: string): Promise<Upload> {
-    const context = tusContext();
-    context.upload ??= await this.uploads.find(token);
-    return context.upload;
   }
 
   /** The sweep does that. */
