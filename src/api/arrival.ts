@@ -5,7 +5,7 @@
 import { VaultError } from "../core/errors.js";
 import type { Caller, StoredFile } from "../core/model.js";
 import { recut } from "../core/recut.js";
-import type { BeginUpload, LateFacts } from "../core/upload-inputs.js";
+import type { BeginUpload, BegunUpload, LateFacts } from "../core/upload-inputs.js";
 import type { Uploads } from "../core/uploads.js";
 
 export class Arrival {
@@ -15,15 +15,14 @@ export class Arrival {
   private constructor(
     private readonly uploads: Uploads,
     private readonly caller: Caller,
-    token: string,
+    private readonly begun: BegunUpload,
   ) {
-    this.#token = token;
+    this.#token = begun.token;
   }
 
   /** Throws what {@link Uploads.begin} throws, before anything is stored. */
   static async begin(uploads: Uploads, input: Omit<BeginUpload, "length">, caller: Caller): Promise<Arrival> {
-    const { token } = await uploads.begin({ ...input, length: null }, caller);
-    return new Arrival(uploads, caller, token);
+    return new Arrival(uploads, caller, await uploads.begin({ ...input, length: null }, caller));
   }
 
   /** Of the plain bytes; known once they are all here. */
@@ -36,7 +35,8 @@ export class Arrival {
   async take(source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
     const plainHash = this.uploads.plainHash();
     try {
-      await this.uploads.append(this.#token, 0, source, { lastByte: "by-source", signal, plainHash });
+      const seen = this.begun.upload;
+      await this.uploads.append(this.#token, 0, source, { lastByte: "by-source", signal, plainHash, seen });
     } catch (error) {
       plainHash.release();
       throw error;

@@ -24,6 +24,8 @@ import type { Random } from "./placement.js";
 import type { ChunkMap } from "./ports.js";
 import type { PlainHash, SealedChunk } from "./sealing.js";
 import { Scatter } from "./scatter.js";
+import type { Span } from "./span.js";
+import { spanOf } from "./span.js";
 import type { PlainChunk, StripesDeps } from "./stripes.js";
 import { Stripes } from "./stripes.js";
 import { loadTail, storeTail } from "./tail.js";
@@ -62,19 +64,23 @@ export interface AppendRequest {
    * append. Where it is given, an append is all or nothing, a source that breaks included.
    */
   readonly verify?: (() => void) | undefined;
+  /** How many bytes the source has announced, where it has: so many objects are reserved, and nothing else goes by it. */
+  readonly announcedBytes?: number | undefined;
   /** Is given the bytes of this append in order. */
   readonly plainHash?: PlainHash | undefined;
 }
 
+/** What a door says of an append. */
+export type AppendOptions = Omit<AppendRequest, "upload" | "dek" | "source">;
+
 /** Appends and returns the offset that is durable afterwards. Throws what ended the source, after keeping what came. */
 export async function append(deps: AppendDeps, request: AppendRequest): Promise<number> {
-  const { id, parity } = request.upload;
-  const openStripe = Math.floor(firstChunkOf(request.upload) / parity.dataChunks);
-  const [tail, earlier] = await Promise.all([
-    loadTail(deps, request.upload, request.dek),
-    deps.chunkMap.chunks(id, openStripe, openStripe),
+  const { upload, dek, announcedBytes } = request;
+  const [tail, span] = await Promise.all([
+    loadTail(deps, upload, dek),
+    spanOf(deps.chunkMap, upload, announcedBytes),
   ]);
-  return new Writer(deps, request, earlier).run(tail);
+  return new Writer(deps, request, span).run(tail);
 }
 
 class Writer {
@@ -95,22 +101,20 @@ class Writer {
   readonly #stop = new AbortController();
   #failure: unknown;
 
-  /** `earlier`: the rows of the stripe that stands open. */
   constructor(
     private readonly deps: AppendDeps,
     private readonly request: AppendRequest,
-    earlier: readonly ChunkRecord[],
+    span: Span,
   ) {
     const { upload, dek } = request;
+    const { firstChunkIndex, earlier } = span;
     this.#upload = upload;
     this.#chunkPlainBytes = plainBytesPerChunk(upload.layout);
-    const firstChunkIndex = firstChunkOf(upload);
     this.#nextToSeal = firstChunkIndex;
     this.#received = firstChunkIndex * this.#chunkPlainBytes; // the tail comes first, in run()
     const message = resumeMessage(bodyKey(dek), bodyAad(upload.id), upload.floeHeader);
     this.#stripes = new Stripes(deps, upload, message, earlier);
-    const from = { firstChunkIndex, earlier };
-    this.#scatter = new Scatter(deps.buckets, deps.chunkMap, upload, from, deps.random);
+    this.#scatter = new Scatter(deps.buckets, deps.chunkMap, upload, span, deps.random);
     this.#commits = new Commits({
       chunkMap: deps.chunkMap,
       pace: deps.pace,
@@ -303,13 +307,6 @@ class Writer {
     const deps = { scatter: this.#scatter, sealer: this.deps.sealer };
     return storeTail(deps, this.#upload, this.request.dek, start, this.#buffer.subarray(0, this.#filled));
   }
-}
-
-/** The chunk that the tail begins, or the next bytes where there is none. Throws INTERNAL for a tail in the wrong place. */
-function firstChunkOf({ id, offset, tail, layout }: Upload): number {
-  const index = (offset - (tail?.plainBytes ?? 0)) / plainBytesPerChunk(layout);
-  if (Number.isInteger(index)) return index;
-  throw new VaultError("INTERNAL", `upload ${id}: offset and tail do not meet at a chunk border`);
 }
 
 function tooSlowForMemory(): VaultError {

@@ -85,7 +85,12 @@ export class Concatenations {
     const { parts } = this.uploads.factsOf(token, upload);
     const { signal } = this.#closing;
     const source = this.#bytes(parts, upload.offset, signal);
-    await this.uploads.append(token, upload.offset, source, { lastByte: "by-length", signal });
+    const announcedBytes = upload.length === null ? undefined : upload.length - upload.offset;
+    await this.uploads.append(token, upload.offset, source, {
+      lastByte: "by-length",
+      signal,
+      announcedBytes,
+    });
     // The parts stay until they expire: a client whose answer was lost asks again with the same ones.
     return this.uploads.finish(token, {}, caller);
   }

@@ -19,7 +19,7 @@ export async function recut(
   const again = await uploads.begin({ name, mediaType, password: null, length, chunkBytes, terms }, caller);
   try {
     const plain = await uploads.read(token, 0, signal);
-    await uploads.append(again.token, 0, plain, { lastByte: "by-length", signal });
+    await uploads.append(again.token, 0, plain, { lastByte: "by-length", signal, announcedBytes: length });
   } catch (error) {
     await uploads.abandon(again.token, caller);
     throw error;

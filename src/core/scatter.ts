@@ -4,14 +4,16 @@
  * is gone around: same bytes, another bucket, another key. Nothing here depends on the offset.
  */
 import { randomBytes } from "node:crypto";
+import { chunkCount } from "../format/layout.js";
 import type { BucketSet } from "./bucket-set.js";
 import { BucketError, VaultError } from "./errors.js";
-import type { BucketId, BucketRecord, ChunkRecord, ObjectKey, ObjectRef, Upload } from "./model.js";
+import type { BucketId, BucketRecord, ObjectKey, ObjectRef, Upload } from "./model.js";
 import type { Random } from "./placement.js";
 import { choose, place } from "./placement.js";
 import type { ChunkMap } from "./ports.js";
+import type { Span } from "./span.js";
 
-/** How many objects one reservation names at most: bounds what a crash leaves for the sweep. */
+/** How many chunks one reservation is for at most: bounds what a crash leaves for the sweep. */
 const MAX_RESERVED = 16;
 /** How many other buckets a chunk tries after the first has failed. */
 export const MAX_DETOURS = 3;
@@ -32,19 +34,24 @@ export class Scatter {
   readonly #places = new Map<number, BucketId[]>();
   readonly #reserved = new Map<string, ObjectRef>();
   #nextToReserve: number;
-  #reserveCount: number;
+  readonly #endChunkIndex: number;
+  /** Of the file; infinite where nobody knows. */
+  readonly #lastChunkIndex: number;
+  /** How many chunks are reserved where nobody knows how many come. Doubles: few for a small file, few times for a large one. */
+  #reserveCount = 1;
   #reserving: Promise<void> = Promise.resolve();
 
-  /** `earlier`: the rows of the stripe that stands open, so that a resumed upload keeps its chunks apart. */
   constructor(
     private readonly buckets: BucketSet,
     private readonly chunkMap: ChunkMap,
     private readonly upload: Upload,
-    { firstChunkIndex, earlier }: { firstChunkIndex: number; earlier: readonly ChunkRecord[] },
+    { firstChunkIndex, endChunkIndex, earlier }: Span,
     private readonly random: Random,
   ) {
     this.#nextToReserve = firstChunkIndex;
-    this.#reserveCount = 1; // doubles: a small file reserves one object, a large one few times
+    this.#endChunkIndex = endChunkIndex ?? 0;
+    const { layout, length } = upload;
+    this.#lastChunkIndex = length === null ? Infinity : chunkCount(layout, length) - 1;
     for (const { stripe, bucketId } of earlier) this.#placesOf(stripe).push(bucketId);
   }
 
@@ -104,22 +111,32 @@ export class Scatter {
   async #reserveFor(slot: Slot): Promise<void> {
     const { dataChunks, parityChunks } = this.upload.parity;
     const slots: Slot[] = [];
-    if (slot.shard >= dataChunks)
-      slots.push(slot); // of a last stripe, which nobody knew would be the last
+    const addParity = (stripe: number, from: number) => {
+      for (let shard = from; shard < dataChunks + parityChunks; shard++) slots.push({ stripe, shard });
+    };
+    // That of a last stripe which nobody knew would be the last.
+    if (slot.shard >= dataChunks) addParity(slot.stripe, slot.shard);
     else {
-      for (let i = 0; i < this.#reserveCount; i++) {
-        const next = this.#nextToReserve++;
-        const stripe = Math.floor(next / dataChunks);
-        slots.push({ stripe, shard: next % dataChunks });
-        if (next % dataChunks !== dataChunks - 1) continue;
-        for (let j = 0; j < parityChunks; j++) slots.push({ stripe, shard: dataChunks + j });
+      for (const end = this.#nextToReserve + this.#countToReserve(); this.#nextToReserve < end; ) {
+        const chunkIndex = this.#nextToReserve++;
+        const stripe = Math.floor(chunkIndex / dataChunks);
+        const shard = chunkIndex % dataChunks;
+        slots.push({ stripe, shard });
+        if (shard === dataChunks - 1 || chunkIndex === this.#lastChunkIndex) addParity(stripe, dataChunks);
       }
-      this.#reserveCount = Math.min(this.#reserveCount * 2, MAX_RESERVED);
     }
     const candidates = await this.buckets.candidates();
     const refs = slots.map(each => ({ each, ref: this.#place(candidates, each, undefined) }));
     await this.#reserve(refs.map(({ ref }) => ref));
     for (const { each, ref } of refs) this.#reserved.set(nameOf(each), ref);
+  }
+
+  #countToReserve(): number {
+    const announced = this.#endChunkIndex - this.#nextToReserve;
+    if (announced > 0) return Math.min(announced, MAX_RESERVED);
+    const count = this.#reserveCount;
+    this.#reserveCount = Math.min(count * 2, MAX_RESERVED);
+    return Math.max(1, Math.min(count, this.#lastChunkIndex + 1 - this.#nextToReserve));
   }
 
   /** Another bucket and key for a chunk that its bucket did not take. */

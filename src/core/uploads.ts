@@ -15,7 +15,7 @@ import type { Layout } from "../format/layout.js";
 import type { FileMeta } from "../format/meta.js";
 import { openMeta, sealMeta } from "../format/meta.js";
 import { newToken } from "../format/token.js";
-import type { AppendDeps, AppendRequest } from "./append.js";
+import type { AppendDeps, AppendOptions } from "./append.js";
 import { append } from "./append.js";
 import { bodyOfUpload } from "./body.js";
 import type { BucketSet } from "./bucket-set.js";
@@ -117,23 +117,24 @@ export class Uploads {
    * Adds the bytes of `source` at `offset`, which must be where the upload stands, and returns the offset that is
    * durable. An append takes the upload over from any other writer. When it throws, what came before is kept. Throws
    * NOT_FOUND, UPLOAD_EXPIRED, UPLOAD_ALREADY_FINISHED, OFFSET_MISMATCH, LENGTH_EXCEEDED, FILE_TOO_LARGE,
-   * UPLOAD_TAKEN_OVER, STORAGE_UNAVAILABLE, STORAGE_FULL, SLOW_CLIENT, and what the source throws.
+   * UPLOAD_TAKEN_OVER, STORAGE_UNAVAILABLE, STORAGE_FULL, SLOW_CLIENT, and what the source throws. `seen`: the upload, for
+   * callers who have just looked.
    */
   async append(
     token: string,
     offset: number,
     source: AsyncIterable<Uint8Array>,
-    options: Pick<AppendRequest, "lastByte" | "signal" | "verify" | "plainHash">,
+    { seen, ...options }: AppendOptions & { readonly seen?: Upload },
   ): Promise<number> {
-    const upload = await this.#findAt(token, offset);
+    const upload = await this.#findAt(token, offset, seen);
     if (await isWhole(this.deps.chunkMap, upload)) return offset;
     const leased = await this.deps.uploads.lease(upload.id, { offset });
     if (!leased) throw offsetMismatch(await this.#findAt(token, offset), offset);
     return append(this.deps, { upload: leased, dek: this.#dekOf(leased, token), source, ...options });
   }
 
-  async #findAt(token: string, offset: number): Promise<HeldUpload> {
-    const upload = await this.find(token);
+  async #findAt(token: string, offset: number, seen?: Upload): Promise<Upload> {
+    const upload = seen ?? (await this.find(token));
     if (upload.stage !== "receiving") {
       throw new VaultError("UPLOAD_ALREADY_FINISHED", `upload ${upload.id} is ${upload.stage}`);
     }

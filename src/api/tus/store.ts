@@ -52,6 +52,8 @@ export class TusStore extends DataStore {
     const reached = await this.uploads.append(token, offset, source, {
       lastByte: "by-length",
       signal,
+      seen: upload,
+      announcedBytes: announcedBytes(req),
       ...verify,
     });
     if (reached !== upload.length)
@@ -95,6 +97,12 @@ async function* bodyOf(req: IncomingMessage): AsyncGenerator<Uint8Array> {
     const rest: Uint8Array | null = req.read(); // what had come and was not asked for yet
     if (rest) yield rest;
   }
+}
+
+/** Undefined where the body comes in pieces without a length. */
+function announcedBytes({ headers }: IncomingMessage): number | undefined {
+  const length = headers["content-length"]; // digits, or Node's parser had refused the request
+  return length === undefined ? undefined : Number(length);
 }
 
 /** `Upload-Expires`, by the database's clock, in the form of RFC 9110 §5.6.7. */
