@@ -176,6 +176,8 @@ export interface Commit {
   readonly fromOffset: number;
   readonly toOffset: number;
   readonly chunks: readonly ChunkRecord[];
+  /** The data chunk that becomes the tail again: its row, and those of the stripe's parity, become dead objects. */
+  readonly reopens?: { readonly stripe: number; readonly shard: number; readonly parityFrom: number };
   /** The tail from now on. The one it replaces becomes a dead object. */
   readonly tail: Tail | null;
   /** Declares the length, when the last byte has come and none was declared. */

@@ -19,6 +19,7 @@ import type { AppendDeps, AppendOptions } from "./append.js";
 import { append } from "./append.js";
 import { bodyOfUpload } from "./body.js";
 import type { BucketSet } from "./bucket-set.js";
+import { declareLength } from "./declare-length.js";
 import { VaultError } from "./errors.js";
 import type { GatherDeps } from "./gather.js";
 import { gather } from "./gather.js";
@@ -142,16 +143,11 @@ export class Uploads {
     return upload;
   }
 
-  /** Tells the length of an upload that was begun without one. Throws OFFSET_MISMATCH, LENGTH_EXCEEDED, FILE_TOO_LARGE. */
+  /** Tells the length of an upload that was begun without one. Throws FILE_TOO_LARGE and what {@link declareLength} throws. */
   async declareLength(token: string, length: number): Promise<void> {
     const upload = await this.find(token);
     if (length > this.deps.maxUploadBytes) throw tooLarge(length, this.deps.maxUploadBytes);
-    if (upload.offset > length || (upload.length !== null && upload.length !== length)) {
-      const message = `upload ${upload.id}: length ${length} declared at ${upload.offset} of ${upload.length}`;
-      throw new VaultError("LENGTH_EXCEEDED", message, { facts: { max: upload.length ?? length } });
-    }
-    const leased = await this.deps.uploads.lease(upload.id, { offset: upload.offset, length });
-    if (!leased) throw offsetMismatch(upload, upload.offset);
+    await declareLength(this.deps, upload, length, leased => this.#dekOf(leased, token));
   }
 
   /** How long no byte of it has become durable: each commit moves the expiry. */

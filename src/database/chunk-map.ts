@@ -33,6 +33,7 @@ export class ChunkRows implements ChunkMap {
   commit(commit: Commit): Promise<boolean> {
     const { uploadId, lease, chunks, tail } = commit;
     const named = tail ? [...chunks, tail] : chunks;
+    const reopened = commit.reopens ? sql`${reopening(uploadId, commit.reopens)},` : sql``;
     return this.database.transaction(async em => {
       // Compare: one writer at a time gets past `held`, and the row stays locked until the swap is durable.
       const statement = sql<{ is_held: boolean; cleared: string }>`
@@ -53,7 +54,7 @@ export class ChunkRows implements ChunkMap {
             leased_at = now(),
             expires_at = now() + make_interval(secs => ${commit.ttlSeconds})
           from held where id = ${uploadId}
-        ), added as (
+        ), ${reopened} added as (
           ${adding(uploadId, chunks, sql`held`)}
         ), cleared as (
           ${clearingPending(commit, named, sql`held`)}
@@ -102,6 +103,20 @@ export async function insertChunks(
 ): Promise<void> {
   if (chunks.length === 0) return;
   await adding(fileId, chunks, ALWAYS).execute(em.getKysely());
+}
+
+function reopening(
+  uploadId: FileId,
+  { stripe, shard, parityFrom }: NonNullable<Commit["reopens"]>,
+): RawBuilder<unknown> {
+  return sql`
+    reopened as (
+      delete from chunks using held
+      where file_id = ${uploadId} and stripe = ${stripe} and (shard = ${shard} or shard >= ${parityFrom})
+      returning bucket_id, object_key
+    ), dead as (
+      insert into dead_objects (bucket_id, object_key) select bucket_id, object_key from reopened
+    )`;
 }
 
 /** The statement that writes chunk rows, also for a part of another one; none while `held` has no row. */

@@ -195,6 +195,38 @@ describe("an upload", () => {
     expect(Buffer.from(await vault.read(file.hash, PASSWORD)).equals(expected)).toBe(true);
   });
 
+  // More than they end with had been sent, and was lost with its sender.
+  test.each([
+    [1, "a chunk"],
+    [3, "chunks of an open stripe"],
+    [4, "a stripe"],
+    [6, "a stripe and more"],
+  ])("whose length turns out to be the %d chunks that are durable ends with them: %s", async chunks => {
+    await using vault = await openVault({ parity: "default" });
+    const plain = bytesOf(chunks * PLAIN_PER_CHUNK, chunks);
+    const { token } = await vault.begin({ length: null, chunkBytes: CHUNK_BYTES });
+    const stall = Promise.withResolvers<void>();
+    const more = Buffer.concat([plain, bytesOf(plain.length + 8, 1)]);
+    const sender = vault.uploads.append(token, 0, stalling(more, stall.promise), { lastByte: "by-length" });
+    const ending = expect(sender).rejects.toMatchObject({ code: "UPLOAD_TAKEN_OVER" });
+    await vault.settled();
+    expect(await vault.uploads.find(token)).toMatchObject({ offset: plain.length, tail: null });
+    // As often as an answer is lost, and by others at once.
+    await Promise.allSettled([1, 2, 3].map(() => vault.uploads.declareLength(token, plain.length)));
+    await vault.uploads.declareLength(token, plain.length);
+    await expect(vault.uploads.finish(token)).rejects.toMatchObject({ code: "UPLOAD_INCOMPLETE" });
+    const nothing = pieces(new Uint8Array(), 1);
+    await vault.uploads.append(token, plain.length, nothing, { lastByte: "by-length" });
+    stall.resolve();
+    await ending;
+    const file = await vault.uploads.finish(token);
+    expect(await vault.read(file.hash, PASSWORD)).toEqual(plain);
+    await vault.sweep();
+    const rows = await vault.chunkMap.chunks(file.id, 0, chunks);
+    const named = [...rows.map(row => row.objectKey), ...(await vault.manifestObjects(file.id))];
+    expect((await vault.objects()).sort()).toEqual(named.sort());
+  });
+
   test("whose other writer finishes first tells the loser that it lost, not that there is no upload", async () => {
     const { token } = await vault.begin({ length: 100, chunkBytes: CHUNK_BYTES });
     const write = (seed: number) =>

@@ -9,7 +9,7 @@ import { parseMetadata } from "./metadata.js";
 /** Reads one header of a request. */
 export type HeaderOf = (name: string) => string | undefined;
 
-export const PARTIAL = "partial";
+const PARTIAL = "partial";
 export const FINAL = "final;";
 
 /** What every creation says beside its length. Throws BAD_REQUEST, MISSING_PASSWORD. */
@@ -39,9 +39,14 @@ export async function finishUpload(
   upload: Upload,
   caller: Caller,
 ): Promise<string | null> {
-  if (upload.length === 0) await uploads.append(token, 0, nothing(), { lastByte: "by-length" });
+  if (upload.length === 0) await sealLast(uploads, token, upload);
   if (uploads.factsOf(token, upload).uploadConcat === PARTIAL) return null;
   return (await uploads.finish(token, {}, caller)).hash;
+}
+
+/** Seals what is there as the last, where no byte is left to come that would have it done. */
+export async function sealLast(uploads: Uploads, token: string, { offset }: Upload): Promise<void> {
+  await uploads.append(token, offset, nothing(), { lastByte: "by-length", announcedBytes: 0 });
 }
 
 /** A part has no password: only the whole becomes a file. */

@@ -6,7 +6,7 @@ import type { Concatenations } from "../../core/concat.js";
 import { VaultError } from "../../core/errors.js";
 import type { Caller, Upload } from "../../core/model.js";
 import type { Uploads } from "../../core/uploads.js";
-import { FINAL, finishUpload, PARTIAL } from "./creation.js";
+import { FINAL, finishUpload, sealLast } from "./creation.js";
 import { expiresHeader } from "./store.js";
 
 /** Throws NOT_FOUND, UPLOAD_EXPIRED. */
@@ -19,8 +19,7 @@ export async function describeUpload(
   const { uploadMetadata, uploadConcat } = uploads.factsOf(token, before);
   const isFinal = uploadConcat?.startsWith(FINAL) === true;
   if (isFinal && before.stage === "receiving") await concatenations.proceedIfStalled(token, before);
-  const upload =
-    isFinal || uploadConcat === PARTIAL ? before : await finishIfWhole(uploads, token, before, caller);
+  const upload = isFinal ? before : await finishIfWhole(uploads, token, before, caller);
   const isDone = upload.stage === "finished";
   return {
     "Cache-Control": "no-store",
@@ -32,7 +31,7 @@ export async function describeUpload(
   };
 }
 
-/** Bytes that are all here make a file even if whoever sent the last of them never got to it. */
+/** Bytes that are all here make a file, or a part of one, even if whoever sent the last of them never got to it. */
 async function finishIfWhole(
   uploads: Uploads,
   token: string,
@@ -41,6 +40,7 @@ async function finishIfWhole(
 ): Promise<Upload> {
   if (upload.stage !== "receiving" || upload.offset !== upload.length) return upload;
   try {
+    if (upload.tail) await sealLast(uploads, token, upload); // its length was declared late, and no more than that
     await finishUpload(uploads, token, upload, caller);
   } catch (error) {
     // Another request is at it, or its last chunk is not stored yet: the next HEAD tells.

@@ -55,6 +55,17 @@ describe("Concatenation", () => {
     expect((await head(location)).headers["upload-concat"]).toBe(`final;${one}`);
   });
 
+  test("a part whose last request declared its length, and got no further, is whole after HEAD", async () => {
+    const headers = { "Upload-Concat": "partial", "Upload-Defer-Length": "1", "Upload-Password": undefined };
+    const { location } = await begin(server.url, headers);
+    await patch(location, 0, "hello");
+    const wrong = { "Upload-Checksum": `sha1 ${base64("no digest of nothing")}` };
+    expect((await patch(location, 5, "", { "Upload-Length": "5", ...wrong })).status).toBe(460);
+    expect((await head(location)).headers).toMatchObject({ "upload-length": "5", "upload-offset": "5" });
+    const { reply } = await final(location);
+    expect((await retrieve(server.url, reply.headers["file-hash"])).toString()).toBe("hello");
+  });
+
   test("The Client MUST NOT include the Upload-Length header in the final upload creation", async () => {
     const headers = { "Upload-Concat": `final;${await part(Buffer.from("hello"))}`, "Upload-Length": "5" };
     expect((await begin(server.url, headers)).reply.status).toBe(400);

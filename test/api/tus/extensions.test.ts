@@ -24,6 +24,10 @@ async function sql(text: string): Promise<unknown[]> {
     .finally(() => client.end());
 }
 
+const checksum = (algorithm: string, body: string) => ({
+  "Upload-Checksum": `${algorithm} ${createHash(algorithm).update(body).digest("base64")}`,
+});
+
 describe("Creation", () => {
   test("The Server MUST acknowledge a successful upload creation with the 201 Created status and MUST set the Location header", async () => {
     const { location, reply } = await begin(server.url, LENGTH);
@@ -151,6 +155,16 @@ describe("Creation Defer Length", () => {
     expect((await head(location)).headers).toMatchObject({ "upload-length": "11", "upload-offset": "5" });
   });
 
+  test("an upload whose last request declared its length, and got no further, is made a file by HEAD", async () => {
+    const { location } = await begin(server.url, { "Upload-Defer-Length": "1" });
+    await patch(location, 0, "hello world");
+    const refused = await patch(location, 11, "", { "Upload-Length": "11", ...checksum("sha1", "no") });
+    expect(refused.status).toBe(460);
+    const { headers } = await head(location);
+    expect(headers).toMatchObject({ "upload-offset": "11", "upload-length": "11" });
+    expect((await retrieve(server.url, headers["file-hash"])).toString()).toBe("hello world");
+  });
+
   test("an upload without a declared length stops at the largest file there may be", async () => {
     const { location } = await begin(server.url, { "Upload-Defer-Length": "1" });
     const reply = await patch(location, 0, bytesOf(1024 * 1024 + 1, 1));
@@ -204,10 +218,6 @@ describe("Termination", () => {
 });
 
 describe("Checksum", () => {
-  const checksum = (algorithm: string, body: string) => ({
-    "Upload-Checksum": `${algorithm} ${createHash(algorithm).update(body).digest("base64")}`,
-  });
-
   test.each(["sha1", "sha256", "md5"])(
     "The Server MUST support at least SHA1, and verifies %s",
     async algorithm => {
