@@ -51,6 +51,8 @@ export interface Upload {
   /** Sealed {@link UploadFacts}. */
   readonly facts: Uint8Array;
   readonly tail: Tail | null;
+  /** How many of its chunks a drain has moved. If it rises, what was read of the chunk map before is old. */
+  readonly movedChunks: number;
   readonly stage: UploadStage;
   readonly createdAt: Date;
   readonly expiresAt: Date;

@@ -233,6 +233,8 @@ export interface Finish {
   readonly event?: AuditEvent;
   /** What of the file lies in the buckets already. */
   readonly manifest: NewManifest;
+  /** As the upload had it before the manifest's rows were read: if it has more by now, the manifest is stale. */
+  readonly movedChunks: number;
 }
 
 // ------------------------------------------------------------------ files

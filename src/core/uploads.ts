@@ -226,7 +226,7 @@ export class Uploads {
     }
     const { wrap, grant } = await this.#passwordWrap(upload, dek, late.password);
     const file = await fileOf(this.deps.chunkMap, upload, dek, sha256);
-    const { id: uploadId, lease } = upload;
+    const { id: uploadId, lease, movedChunks } = upload;
     const terms = late.terms ?? upload.terms;
     const createdAt = await this.deps.clock.now();
     const manifest = await this.deps.manifests.first(upload, { file, dek, wrap, terms, createdAt });
@@ -239,6 +239,7 @@ export class Uploads {
       grant,
       event,
       manifest,
+      movedChunks,
     });
     if (!stored) throw takenOver(upload);
     await this.deps.manifests.complete(stored, manifest);

@@ -52,6 +52,7 @@ export const UploadTable = defineEntity({
     tailBucketId: p.smallint().nullable(),
     tailObjectKey: p.uuid().nullable(),
     tailPlainBytes: p.integer().nullable(),
+    movedChunks: p.bigint("number").default(0),
     stage: p.text().$type<UploadStage>().default("receiving"),
     expiresInSeconds: p.bigint("number").strictNullable(),
     maxDownloads: p.integer().strictNullable(),

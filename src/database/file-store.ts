@@ -51,7 +51,7 @@ export class FileRows implements FileStore {
           update uploads set stage = 'finished', hash = ${hash}
           where id = ${uploadId} and lease = ${lease} and stage = 'receiving'
           returning tail_object_key is null and "offset" = ${plainBytes} and coalesce(length = "offset", true)
-            as is_whole
+            as is_whole, case when moved_chunks = ${finish.movedChunks} then 1 else 2 end as revision
         ), f as (
           insert into files (id, hash, core, seal, meta, plain_bytes, data_chunks, parity_chunks, created_at,
             expires_at, max_downloads)

@@ -124,8 +124,8 @@ export class ManifestRows implements ManifestStore {
 }
 
 /**
- * The parts of a statement that write the manifest of a new file, while `held` has a row. `cleared` has one for each of its
- * objects, or the statement must not stand.
+ * The parts of a statement that write the manifest of a new file, while `held` has a row: its `revision` is 1, or 2 where the
+ * manifest, which is the first, is stale already. `cleared` has a row for each of its objects, or the statement must not stand.
  */
 export function manifesting(
   upload: { uploadId: FileId; lease: number },
@@ -136,7 +136,7 @@ export function manifesting(
   return sql`
     manifest as (
       insert into manifests (file_id, map_key, escrow_id, revision, map_revision, written_revision)
-      select ${uploadId}, ${mapKey}, ${escrowId}, 1, 1, 0 from ${held}
+      select ${uploadId}, ${mapKey}, ${escrowId}, revision, revision, 0 from ${held}
     ), manifest_parts as (
       ${adding(uploadId, objects, held)}
     ), cleared as (

@@ -87,6 +87,10 @@ export class MoveRows implements Moves, BucketListing {
       const db = em.getKysely();
       // One swap of a stripe at a time: two that each see the bucket free of it would both go there.
       await sql`select pg_advisory_xact_lock(hashtext(${from.fileId}), ${from.stripe}::int)`.execute(db);
+      // Before the row: if the upload has become a file meanwhile, the triggers of its manifest see the change.
+      await sql`
+        update uploads set moved_chunks = moved_chunks + 1
+        where id = ${from.fileId} and stage = 'receiving'`.execute(db);
       const { rows } = await sql`
         update chunks set bucket_id = ${to.bucketId}, object_key = ${to.objectKey}, state = 0,
           written_at = now(), last_verified_at = now()

@@ -99,6 +99,7 @@ export function toUpload(row: UploadRow): Upload {
     meta: bytes(row.meta),
     facts: bytes(row.facts),
     tail: toTail(row),
+    movedChunks: integer(row.movedChunks),
     stage: row.stage,
     createdAt: date(row.createdAt),
     expiresAt: date(row.expiresAt),

@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { afterEach, beforeEach, describe, expect, jest, test } from "@jest/globals";
 import type { Drained } from "../../src/core/drain.js";
 import { nothing } from "../../src/core/drain.js";
 import type { StoredFile } from "../../src/core/model.js";
+import { FileRows } from "../../src/database/file-store.js";
 import { dyingDeps } from "../support/dying.js";
+import { recoverFrom } from "../support/recovered.js";
 import type { Vault } from "../support/vault.js";
 import { bytesOf, collect, openVault, pieces } from "../support/vault.js";
 
@@ -78,6 +80,21 @@ describe("over six buckets", () => {
     expect(await bucketAt(0).list()).toEqual([]);
     await expectReadable(files[2] as StoredFile, 70);
     for (const file of files) await expectSpread(file);
+  });
+
+  test("what is moved while an upload becomes a file is found without the database, too", async () => {
+    const { finish } = FileRows.prototype;
+    // Its manifest is written by now.
+    jest.spyOn(FileRows.prototype, "finish").mockImplementationOnce(async function (this: FileRows, what) {
+      await setState(0, "draining");
+      expect((await vault.drain()).moved).toBeGreaterThan(0);
+      await setState(0, "active");
+      return finish.call(this, what);
+    });
+    const file = await store(30);
+    await expectNothingLeft(file);
+    const { read } = await recoverFrom(vault.faulty, file.hash, PASSWORD);
+    expect(await read()).toEqual(plainOf(30));
   });
 
   test("two buckets drained by three workers at once end empty", async () => {

@@ -67,19 +67,19 @@ describe("an append that says how many bytes it brings", () => {
     [0, 0, 0, 1, "an empty file"],
   ] as const)(
     "of %d bytes with %d, %d more: reserves %d times and nothing in vain: %s",
-    async (length, before, bytes, expected) => {
+    async (length, before, bytes, expected, _what) => {
       const { reservations, unused } = await appended({ length, before, bytes, announcedBytes: bytes });
       expect([reservations, unused]).toEqual([expected, 0]);
     },
   );
 
   test.each([
-    [CHUNKS(40), "more than come"],
-    [CHUNKS(3), "fewer than come"],
-    [0, "none"],
-    [Number.MAX_SAFE_INTEGER, "more than any file has"],
-    [undefined, "nothing of the kind"],
-  ])("or is wrong about it (%d: %s) stores them all the same", async announcedBytes => {
+    CHUNKS(40), // more than come
+    CHUNKS(3),
+    0,
+    Number.MAX_SAFE_INTEGER, // more than any file has
+    undefined,
+  ])("or is wrong about it, saying %d, stores them all the same", async announcedBytes => {
     const announced = announcedBytes === undefined ? {} : { announcedBytes };
     const length = CHUNKS(50);
     const { token, plain, unused } = await appended({ length, bytes: CHUNKS(10), ...announced });

@@ -181,6 +181,7 @@ export async function finish(
     createdAt: new Date(),
     grant: null,
     ...(event && { event }),
+    movedChunks: upload.movedChunks,
     manifest: { mapKey: randomBytes(32), escrowId: new Uint8Array(), objects: [], isComplete: true },
   });
 }

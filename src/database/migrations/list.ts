@@ -8,6 +8,7 @@ import { Parity } from "./0008-parity.js";
 import { Terms } from "./0009-terms.js";
 import { Scrub } from "./0010-scrub.js";
 import { Signposts } from "./0011-signposts.js";
+import { MovedChunks } from "./0012-moved-chunks.js";
 
 export const MIGRATIONS = [
   { name: "0001-tables", class: Tables },
@@ -19,4 +20,5 @@ export const MIGRATIONS = [
   { name: "0009-terms", class: Terms },
   { name: "0010-scrub", class: Scrub },
   { name: "0011-signposts", class: Signposts },
+  { name: "0012-moved-chunks", class: MovedChunks },
 ];
