@@ -31,6 +31,7 @@ interface FileToBe {
   readonly wrap: Uint8Array;
   readonly terms: FileTerms;
   readonly createdAt: Date;
+  readonly chunkMap: WriterDeps["chunkMap"];
 }
 
 export interface Refreshed {
@@ -49,7 +50,8 @@ export class Manifests {
   }
 
   /** Writes the first manifest of a file, pending under its upload's lease. Throws STORAGE_UNAVAILABLE, STORAGE_FULL. */
-  async first(upload: Upload, { file, dek, wrap, terms, createdAt }: FileToBe): Promise<NewManifest> {
+  async first(upload: Upload, what: FileToBe): Promise<NewManifest> {
+    const { file, dek, wrap, terms, createdAt, chunkMap } = what;
     const { expiresInSeconds, maxDownloads } = terms;
     const expiresAt =
       expiresInSeconds === null ? null : new Date(createdAt.getTime() + expiresInSeconds * 1000);
@@ -59,7 +61,8 @@ export class Manifests {
       mapKey: mapKey(dek),
       revision: 1,
     };
-    const written = await writeManifest(this.deps, upload, source, { roots: [], parts: null });
+    const deps = { ...this.deps, chunkMap };
+    const written = await writeManifest(deps, upload, source, { roots: [], parts: null });
     return { ...written, mapKey: source.mapKey, escrowId: this.#escrowId };
   }
 

@@ -23,6 +23,7 @@ import { declareLength } from "./declare-length.js";
 import { VaultError } from "./errors.js";
 import type { GatherDeps } from "./gather.js";
 import { gather } from "./gather.js";
+import { LastPage } from "./last-page.js";
 import type { Manifests } from "./manifests.js";
 import type { Caller, HeldUpload, ParityProfile, StoredFile, Upload } from "./model.js";
 import type { Passwords } from "./passwords.js";
@@ -225,11 +226,12 @@ export class Uploads {
       throw new VaultError("CHECKSUM_MISMATCH", `upload ${upload.id} has another SHA-256 than expected`);
     }
     const { wrap, grant } = await this.#passwordWrap(upload, dek, late.password);
-    const file = await fileOf(this.deps.chunkMap, upload, dek, sha256);
+    const chunkMap = new LastPage(this.deps.chunkMap);
+    const file = await fileOf(chunkMap, upload, dek, sha256);
     const { id: uploadId, lease, movedChunks } = upload;
     const terms = late.terms ?? upload.terms;
     const createdAt = await this.deps.clock.now();
-    const manifest = await this.deps.manifests.first(upload, { file, dek, wrap, terms, createdAt });
+    const manifest = await this.deps.manifests.first(upload, { file, dek, wrap, terms, createdAt, chunkMap });
     const stored = await this.deps.files.finish({
       uploadId,
       lease,

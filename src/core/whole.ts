@@ -19,7 +19,7 @@ export async function isWhole(chunkMap: Pick<ChunkMap, "chunks">, upload: Upload
 
 /** The file's row. `sha256` of the plain bytes, where it is known, goes into the sealed meta. */
 export async function fileOf(
-  chunkMap: ChunkMap,
+  chunkMap: Pick<ChunkMap, "chunks">,
   upload: Upload,
   dek: Uint8Array,
   sha256: string | undefined,
