@@ -14,12 +14,12 @@ import { release } from "../format/bytes.js";
 import { resumeMessage } from "../format/floe.js";
 import { bodyAad, bodyKey } from "../format/keys.js";
 import { plainBytesPerChunk, segmentsPerChunk } from "../format/layout.js";
+import { Abortable } from "./abortable.js";
 import type { Budget, Share } from "./budget.js";
 import type { CommitPace } from "./commits.js";
 import { Commits } from "./commits.js";
 import { VaultError } from "./errors.js";
 import type { ChunkRecord, Tail, Upload } from "./model.js";
-import { nextUnlessAborted } from "./next-unless-aborted.js";
 import type { Random } from "./placement.js";
 import type { ChunkMap } from "./ports.js";
 import type { PlainHash, SealedChunk } from "./sealing.js";
@@ -160,10 +160,11 @@ class Writer {
     const signals = this.request.signal ? [this.request.signal, this.#stop.signal] : [this.#stop.signal];
     const signal = AbortSignal.any(signals);
     const iterator = this.request.source[Symbol.asyncIterator]();
+    using steps = new Abortable(iterator, signal);
     try {
       for (;;) {
         this.#share?.idle(() => this.#stop.abort(tooSlowForMemory()));
-        const next = await nextUnlessAborted(iterator, signal);
+        const next = await steps.next();
         this.#share?.busy();
         if (next.done) return;
         this.#checkLength(next.value.length);

@@ -5,6 +5,7 @@ import { VaultError } from "../../core/errors.js";
 import { Arrival } from "../arrival.js";
 import type { ApiDeps } from "../deps.js";
 import { badRequest } from "../errors.js";
+import { Pieces } from "../pieces.js";
 import type { Context } from "./context.js";
 import { orUserErrors } from "./errors.js";
 import type { FileType } from "./file-type.js";
@@ -61,10 +62,11 @@ async function filePart(file: Promise<FileUpload>): Promise<FileUpload> {
 }
 
 /** The bytes of the part; where the form is cut short, the parser's error is the client's mistake. */
-async function* bytesOf(part: FileUpload): AsyncGenerator<Uint8Array> {
+function bytesOf(part: FileUpload): Pieces {
+  const broken = () => badRequest("The multipart request ends early or is malformed.", "file");
   try {
-    yield* part.createReadStream();
+    return new Pieces(part.createReadStream(), { broken });
   } catch {
-    throw badRequest("The multipart request ends early or is malformed.", "file");
+    throw broken(); // two variables name the same part
   }
 }

@@ -8,6 +8,7 @@ import { PassThrough } from "node:stream";
 import busboy from "busboy";
 import { VaultError } from "../../core/errors.js";
 import { badRequest } from "../errors.js";
+import { Pieces } from "../pieces.js";
 import { ParsedPieces } from "./parsed.js";
 
 export type FormPart = FieldPart | FilePart;
@@ -85,15 +86,8 @@ function openParser(req: IncomingMessage): busboy.Busboy {
   }
 }
 
-async function* bytesOf(stream: Readable, pieces: ParsedPieces): AsyncGenerator<Uint8Array> {
-  try {
-    for await (const bytes of stream) {
-      pieces.reached(bytes);
-      yield bytes;
-    }
-  } catch (error) {
-    throw malformed(error);
-  }
+function bytesOf(stream: Readable, pieces: ParsedPieces): Pieces {
+  return new Pieces(stream, { broken: malformed, onPiece: bytes => pieces.reached(bytes) });
 }
 
 function malformed(cause: unknown): VaultError {

@@ -6,6 +6,7 @@ import type { IncomingMessage } from "node:http";
 import { DataStore, Upload as TusUpload } from "@tus/utils";
 import { VaultError } from "../../core/errors.js";
 import type { Uploads } from "../../core/uploads.js";
+import { Pieces } from "../pieces.js";
 import { tusContext, uploadSeen } from "./context.js";
 
 export const EXTENSIONS = [
@@ -86,17 +87,11 @@ export class TusStore extends DataStore {
 }
 
 /**
- * The body as it comes. One that breaks ends like one that is whole: what has come is kept either way, and the last byte is
+ * The body as it comes. One that breaks off ends like one that is whole: what has come is kept either way, and the last byte is
  * known by the declared length. Whoever stops early leaves the request as it is, to be answered.
  */
-async function* bodyOf(req: IncomingMessage): AsyncGenerator<Uint8Array> {
-  try {
-    yield* req.iterator({ destroyOnReturn: false });
-  } catch (error) {
-    if (!req.destroyed) throw error;
-    const rest: Uint8Array | null = req.read(); // what had come and was not asked for yet
-    if (rest) yield rest;
-  }
+function bodyOf(req: IncomingMessage): Pieces {
+  return new Pieces(req, { broken: () => undefined, staysOpen: true });
 }
 
 /** Undefined where the body comes in pieces without a length. */
