@@ -60,10 +60,10 @@ export function hashAlone(bytes) {
 }
 
 /** From the first PATCH to the last answer, at whichever server: with seconds, and the hash where there is one. */
-export async function uploadOverTus(folder, { url, bytes, count = 1, patchBytes }) {
+export async function uploadOverTus(folder, { url, bytes, count = 1, patchBytes, inTurn }) {
   const locations = await runClient({ task: "tusBegin", url, bytes, count });
   settle(folder, count * bytes);
-  return runClient({ task: "tusUploads", url, bytes, locations, patchBytes });
+  return runClient({ task: "tusUploads", url, bytes, locations, patchBytes, inTurn });
 }
 
 /** Note that @tus/file-store does not fsync: what it has acknowledged, a power cut can lose. Warmed up as our server is. */

@@ -76,18 +76,22 @@ async function tusBegin({ url, bytes, count = 1 }) {
   return locations;
 }
 
-/** The bytes of uploads that were begun, each over one connection in PATCHes of `patchBytes`: by default one, the least that tus can be asked to do. */
-async function tusUploads({ url, bytes, locations, patchBytes = bytes }) {
+/**
+ * The bytes of uploads that were begun, all at once or `inTurn`, each over one connection in PATCHes of `patchBytes`: by
+ * default one, the least that tus can be asked to do.
+ */
+async function tusUploads({ url, bytes, locations, patchBytes = bytes, inTurn = false }) {
   let hash;
   const works = locations.map(location => async () => {
     hash = await patchTus(location, url, bytes, patchBytes);
   });
-  return { ...(await timed(works)), hash };
+  return { ...(await timed(works, inTurn)), hash };
 }
 
-async function timed(works) {
+async function timed(works, inTurn = false) {
   const began = performance.now();
-  await Promise.all(works.map(work => work()));
+  if (inTurn) for (const work of works) await work();
+  else await Promise.all(works.map(work => work()));
   return { seconds: (performance.now() - began) / 1000 };
 }
 

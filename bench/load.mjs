@@ -6,7 +6,7 @@ import { runClient } from "./processes.mjs";
 import { clearData, startServer } from "./server.mjs";
 import { median } from "./statistics.mjs";
 
-/** `count` files of `bytes` at once, in or out. */
+/** `count` files of `bytes` in or out, at once unless `inTurn`. */
 export function scenariosOf({ bytes, parallelBytes, parallelCount, tusParallelBytes, tusParallelCount }) {
   const scenario = (direction, count, bytes) => ({ direction, count, bytes });
   return [
@@ -15,13 +15,14 @@ export function scenariosOf({ bytes, parallelBytes, parallelCount, tusParallelBy
     scenario("uploads", parallelCount, parallelBytes),
     scenario("downloads", 1, bytes),
     scenario("downloads", parallelCount, parallelBytes),
-    // The same bytes by one sender and by many.
+    // The same bytes as one upload, as many, and as many of which each is alone.
     scenario("tusUploads", 1, tusParallelBytes * tusParallelCount),
     scenario("tusUploads", tusParallelCount, tusParallelBytes),
+    { ...scenario("tusUploads", tusParallelCount, tusParallelBytes), inTurn: true },
   ];
 }
 
-export async function measureLoad(folder, { direction, count, bytes }) {
+export async function measureLoad(folder, { direction, count, bytes, inTurn }) {
   const hash = direction === "downloads" ? await storeFile(folder, bytes) : null;
   const server = await startServer(folder);
   try {
@@ -30,7 +31,7 @@ export async function measureLoad(folder, { direction, count, bytes }) {
     if (direction === "tusUploads") await warmUp(folder, url, count);
     await server.loop(); // what the start did is not counted
     const resident = sampleResident(pid);
-    const { seconds } = await run(folder, { direction, url, bytes, hash, count });
+    const { seconds } = await run(folder, { direction, url, bytes, hash, count, inTurn });
     return {
       residentBytes: median(resident.stop()),
       peakBytes: peakBytes(pid),
@@ -44,9 +45,9 @@ export async function measureLoad(folder, { direction, count, bytes }) {
 }
 
 /** MB/s of the same uploads at plain @tus/server; null where the scenario is none over tus. */
-export async function measurePlain(folder, { direction, count, bytes }) {
+export async function measurePlain(folder, { direction, count, bytes, inTurn }) {
   if (direction !== "tusUploads") return null;
-  return (count * bytes) / 1e6 / (await uploadToTus(folder, { bytes, count }));
+  return (count * bytes) / 1e6 / (await uploadToTus(folder, { bytes, count, inTurn }));
 }
 
 function run(folder, { direction, ...what }) {

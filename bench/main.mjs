@@ -56,7 +56,7 @@ async function run() {
   for (let round = 1; round <= settings.rounds; round++) {
     for (const [index, scenario] of scenarios.entries()) {
       progress(
-        `round ${round}: ${scenario.count} × ${scenario.direction} of ${Math.ceil(scenario.bytes / MIB)} MiB`,
+        `round ${round}: ${scenario.count} × ${scenario.direction} of ${Math.ceil(scenario.bytes / MIB)} MiB${scenario.inTurn ? " in turn" : ""}`,
       );
       const plainSpeed = await measurePlain(folder, scenario);
       results[index].push({ ...(await measureLoad(folder, scenario)), plainSpeed });
