@@ -16,7 +16,7 @@ import { parse, parseAllDocuments } from "yaml";
 import { describeVariables, readConfig } from "../src/config.js";
 
 const ROOT = join(fileURLToPath(import.meta.url), "../..");
-const SECRETS = ["DATABASE_URL", "ADMIN_TOKEN", "PEPPER"];
+const SECRETS = ["DATABASE_URL", "ADMIN_TOKEN", "PEPPER", "MAP_KEY"];
 const MIB = 1024 * 1024;
 
 interface Manifest {

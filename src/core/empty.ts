@@ -11,8 +11,8 @@ import type { BucketContents } from "./ports.js";
 const PAUSE_MS = 5_000;
 
 export interface EmptyDeps extends DrainDeps {
-  /** They leave the bucket as they are written anew. */
-  readonly manifests: Pick<Manifests, "refreshStale">;
+  /** They leave the bucket as they are written anew; what has another's `MAP_KEY` is left to the servers, which have it. */
+  readonly manifests: Pick<Manifests, "refreshOwn">;
 }
 
 export interface Emptied extends Drained, BucketContents {
@@ -34,13 +34,18 @@ export async function empty(deps: EmptyDeps, bucketId: BucketId, options: EmptyO
     const before = total.moved;
     const onMoved = ({ moved }: Readonly<Drained>) => onProgress(before + moved, chunkCount);
     const round = await drain(deps, { timeMs: Number.POSITIVE_INFINITY, signal, bucketId, onMoved });
-    const { written, failed } = await deps.manifests.refreshStale(signal);
+    const { written, failed } = await deps.manifests.refreshOwn(signal);
     for (const name of Object.keys(total) as (keyof Drained)[]) total[name] += round[name];
     const contents = await deps.directory.contents(bucketId);
     const isEmpty = !isInUse(contents);
     const isStuck = round.missing + round.corrupt + round.unreadable + round.unplaced + failed > 0;
     const isIdle = round.moved + written === 0;
     if (isEmpty || (isStuck && isIdle)) return { isEmpty, ...total, ...contents };
-    if (isIdle) await sleep(PAUSE_MS, undefined, { signal });
+    if (!isIdle) continue;
+    if (contents.manifestCount > 0)
+      deps.log.warn("manifests under another MAP_KEY lie in the bucket: the servers move them", {
+        manifests: contents.manifestCount,
+      });
+    await sleep(PAUSE_MS, undefined, { signal });
   }
 }

@@ -109,11 +109,11 @@ export class Manifests {
   }
 
   /**
-   * One pass over those whose file has changed. What has another operator's key, or none, stays as it is: for commands, which
-   * an operator may well run without the key that the servers have.
+   * One pass over those that are stale and were written under this operator's key. What has another's, or none, stays as it is:
+   * for commands, which an operator may well run without the key that the servers have.
    */
-  refreshChanged(signal?: AbortSignal): Promise<Refreshed> {
-    return this.#refreshEach(after => this.deps.store.changed(after, BATCH, this.#escrowId), signal);
+  refreshOwn(signal?: AbortSignal): Promise<Refreshed> {
+    return this.#refreshEach(after => this.deps.store.staleOwn(after, BATCH, this.#escrowId), signal);
   }
 
   async #refreshEach(

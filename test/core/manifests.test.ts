@@ -237,6 +237,28 @@ describe("a manifest becomes stale, and is written anew, when", () => {
     expect(await own.manifests.refreshStale()).toEqual({ written: 0, failed: 0 });
   });
 
+  test("its file changes or its bucket is to be emptied, a command leaves it to servers that have its MAP_KEY", async () => {
+    await using own = await openVault({ mapKey: MAP_KEY });
+    const [ours, others] = [await newFile(own), await newFile(own)];
+    await own.sql("update manifests set escrow_id = '\\x00' where file_id = ?", [others.id]);
+    for (const what of ["max_downloads = 7", "max_downloads = 8"]) {
+      await own.sql(`update files set ${what}`);
+      expect(await own.manifests.refreshOwn()).toEqual({ written: 1, failed: 0 });
+      expect((await contents(ours.id, own)).map(({ head }) => head.revision)).not.toContain(1);
+      expect((await contents(others.id, own)).map(({ head }) => head.revision)).toEqual([1, 1]);
+    }
+    await own.sql(
+      "update buckets set state = 'draining' where id in (select bucket_id from manifest_objects limit 1)",
+    );
+    await own.buckets.refresh();
+    await own.manifests.refreshOwn();
+    expect((await contents(others.id, own)).map(({ head }) => head.revision)).toEqual([1, 1]);
+    await own.manifests.refreshStale();
+    expect(await own.manifests.refreshStale()).toEqual({ written: 0, failed: 0 });
+    for (const { object, at } of await contents(others.id, own))
+      expect(openEscrow(MAP_KEY, at.objectKey, escrowOf(object))?.hash).toBe(others.hash);
+  });
+
   test("its holder changes the password, and it is that one that opens it then", async () => {
     const file = await newFile();
     const before = await stateOf(file.id);
