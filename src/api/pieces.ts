@@ -17,13 +17,14 @@ type Step = IteratorResult<Uint8Array, undefined>;
 
 const END: Step = { done: true, value: undefined };
 
-/** For one reader, who asks for one piece at a time. Nothing is asked of the stream before the first. */
+/**
+ * For one reader, who asks for one piece at a time. What nobody has asked for yet lies in the stream, where others see it: how
+ * slow a sender is, say, is measured by whether there is anything.
+ */
 export class Pieces implements AsyncIterableIterator<Uint8Array, undefined> {
   #isAttached = false;
   #asked: PromiseWithResolvers<Step> | undefined;
-  /** What came while nobody asked: mostly one, and then the stream is paused. */
-  readonly #early: Uint8Array[] = [];
-  #end: { readonly error: Error | undefined } | undefined;
+  #end: { readonly isBroken: boolean; readonly error?: Error | undefined } | undefined;
 
   constructor(
     private readonly stream: Readable,
@@ -38,10 +39,8 @@ export class Pieces implements AsyncIterableIterator<Uint8Array, undefined> {
     if (!this.#isAttached) this.#attach();
     this.#asked = Promise.withResolvers();
     const { promise } = this.#asked;
-    const piece = this.#early.shift();
-    if (piece) this.#give(piece);
-    else if (this.#end) this.#giveEnd();
-    if (this.#early.length === 0 && !this.#end) this.stream.resume();
+    if (this.#end) this.#giveLast();
+    else this.stream.resume();
     return promise;
   }
 
@@ -67,23 +66,19 @@ export class Pieces implements AsyncIterableIterator<Uint8Array, undefined> {
     if (this.#asked) {
       this.#give(piece);
     } else {
-      this.#early.push(piece);
-      this.stream.pause();
+      this.stream.pause(); // before the next: a stream that flows would give it back at once
+      this.stream.unshift(piece);
     }
   };
 
   readonly #onEnd = (): void => {
-    this.#end ??= { error: undefined };
-    this.#giveEnd();
+    this.#end ??= { isBroken: false };
+    this.#giveLast();
   };
 
   readonly #onBroken = (error: unknown): void => {
-    if (this.#end) return;
-    this.#end = { error: this.options.broken(error) };
-    const rest: Uint8Array | null = this.stream.read(); // of what came while it was paused
-    if (!rest) this.#giveEnd();
-    else if (this.#asked) this.#give(rest);
-    else this.#early.push(rest);
+    this.#end ??= { isBroken: true, error: this.options.broken(error) };
+    this.#giveLast();
   };
 
   #give(piece: Uint8Array): void {
@@ -92,9 +87,13 @@ export class Pieces implements AsyncIterableIterator<Uint8Array, undefined> {
     this.#asked = undefined;
   }
 
-  #giveEnd(): void {
-    if (this.#end?.error) this.#asked?.reject(this.#end.error);
-    else this.#asked?.resolve(END);
+  /** Once the stream is over: what it had when it broke, and then its end. */
+  #giveLast(): void {
+    if (!this.#asked) return;
+    const rest: Uint8Array | null = this.#end?.isBroken ? this.stream.read() : null;
+    if (rest) return void this.#give(rest);
+    if (this.#end?.error) this.#asked.reject(this.#end.error);
+    else this.#asked.resolve(END);
     this.#asked = undefined;
   }
 }
