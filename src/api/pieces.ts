@@ -23,6 +23,7 @@ const END: Step = { done: true, value: undefined };
  */
 export class Pieces implements AsyncIterableIterator<Uint8Array, undefined> {
   #isAttached = false;
+  readonly #left: Uint8Array[] = [];
   #asked: PromiseWithResolvers<Step> | undefined;
   #end: { readonly isBroken: boolean; readonly error?: Error | undefined } | undefined;
 
@@ -40,15 +41,16 @@ export class Pieces implements AsyncIterableIterator<Uint8Array, undefined> {
     this.#asked = Promise.withResolvers();
     const { promise } = this.#asked;
     if (this.#end) this.#giveLast();
-    else this.stream.resume();
+    else if (!this.stream.destroyed) this.stream.resume();
     return promise;
   }
 
   async return(): Promise<Step> {
     const { stream } = this;
     stream.off("data", this.#onData);
-    if (this.options.staysOpen) stream.pause();
-    else stream.destroy();
+    if (this.options.staysOpen) {
+      if (stream.listenerCount("data") === 0) stream.pause();
+    } else stream.destroy();
     return END;
   }
 
@@ -67,7 +69,8 @@ export class Pieces implements AsyncIterableIterator<Uint8Array, undefined> {
       this.#give(piece);
     } else {
       this.stream.pause(); // before the next: a stream that flows would give it back at once
-      this.stream.unshift(piece);
+      if (this.stream.destroyed) this.#left.push(piece);
+      else this.stream.unshift(piece);
     }
   };
 
@@ -90,7 +93,7 @@ export class Pieces implements AsyncIterableIterator<Uint8Array, undefined> {
   /** Once the stream is over: what it had when it broke, and then its end. */
   #giveLast(): void {
     if (!this.#asked) return;
-    const rest: Uint8Array | null = this.#end?.isBroken ? this.stream.read() : null;
+    const rest: Uint8Array | null = this.#left.shift() ?? (this.#end?.isBroken ? this.stream.read() : null);
     if (rest) return void this.#give(rest);
     if (this.#end?.error) this.#asked.reject(this.#end.error);
     else this.#asked.resolve(END);
