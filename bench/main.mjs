@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { measureLoad, measurePlain, scenariosOf } from "./load.mjs";
 import { machineFacts } from "./machine.mjs";
 import { stopAll } from "./processes.mjs";
-import { printLoad, printSpeed, printTus } from "./report.mjs";
+import { printLoad, printSpeed, printTus, wordsOf } from "./report.mjs";
 import { MIB, settings } from "./settings.mjs";
 import { measureSpeed } from "./speed.mjs";
 
@@ -55,9 +55,7 @@ async function run() {
   const results = scenarios.map(() => []);
   for (let round = 1; round <= settings.rounds; round++) {
     for (const [index, scenario] of scenarios.entries()) {
-      progress(
-        `round ${round}: ${scenario.count} × ${scenario.direction} of ${Math.ceil(scenario.bytes / MIB)} MiB${scenario.inTurn ? " in turn" : ""}`,
-      );
+      progress(`round ${round}: ${wordsOf(scenario)}`);
       const plainSpeed = await measurePlain(folder, scenario);
       results[index].push({ ...(await measureLoad(folder, scenario)), plainSpeed });
     }

@@ -69,23 +69,27 @@ export function printTus(speeds) {
 
 const DIRECTIONS = { uploads: "upload", downloads: "download", tusUploads: "tus upload" };
 
+/** A scenario in a few words. */
+export function wordsOf({ count, direction, bytes, inTurn }) {
+  return `${count} × ${DIRECTIONS[direction]} of ${Math.ceil(bytes / MIB)} MiB${inTurn ? " in turn" : ""}`;
+}
+
 /** `rows`: scenarios with their results. */
 export function printLoad(rows) {
   console.log(
     "\nServer (no PostgreSQL)                      peak MB (VmHWM)      median MB (VmRSS)    MB/s in all     loop delay ms: p50   p99   max",
   );
-  for (const { count, direction, bytes, inTurn, results } of rows) {
+  for (const { results, ...scenario } of rows) {
     const of = pick => results.map(pick);
     const loop = name =>
       median(of(({ loop }) => loop[name]))
         .toFixed(1)
         .padStart(6);
-    const what = `${count} × ${DIRECTIONS[direction] ?? direction} of ${Math.ceil(bytes / MIB)} MiB${inTurn ? " in turn" : ""}`;
     const peak = summary(of(({ peakBytes }) => peakBytes / 1e6));
     const resident = summary(of(({ residentBytes }) => residentBytes / 1e6));
     const speed = summary(of(({ speed }) => speed));
     console.log(
-      `  ${what.padEnd(37)}${peak.padEnd(22)}${resident.padEnd(21)}${speed.padEnd(28)}${loop("p50")}${loop("p99")}${loop("max")}`,
+      `  ${wordsOf(scenario).padEnd(37)}${peak.padEnd(22)}${resident.padEnd(21)}${speed.padEnd(28)}${loop("p50")}${loop("p99")}${loop("max")}`,
     );
   }
   console.log();

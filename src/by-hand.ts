@@ -85,7 +85,7 @@ function withProgress<T>(
     const progress = progressBar(what);
     try {
       const result = await act(vault, (value, total) => progress.update(value, Math.max(value, total)));
-      await vault.manifests.refreshOwn(UNENDING);
+      await vault.manifests.refreshChanged(UNENDING);
       return result;
     } finally {
       progress.stop();

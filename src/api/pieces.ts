@@ -19,10 +19,11 @@ const END: Step = { done: true, value: undefined };
 
 /**
  * For one reader, who asks for one piece at a time. What nobody has asked for yet lies in the stream, where others see it: how
- * slow a sender is, say, is measured by whether there is anything.
+ * slow a sender is, say, is measured by whether there is anything. A stream that is destroyed takes nothing back.
  */
 export class Pieces implements AsyncIterableIterator<Uint8Array, undefined> {
   #isAttached = false;
+  /** What a destroyed stream gave before anybody asked. */
   readonly #left: Uint8Array[] = [];
   #asked: PromiseWithResolvers<Step> | undefined;
   #end: { readonly isBroken: boolean; readonly error?: Error | undefined } | undefined;
@@ -48,9 +49,8 @@ export class Pieces implements AsyncIterableIterator<Uint8Array, undefined> {
   async return(): Promise<Step> {
     const { stream } = this;
     stream.off("data", this.#onData);
-    if (this.options.staysOpen) {
-      if (stream.listenerCount("data") === 0) stream.pause();
-    } else stream.destroy();
+    if (!this.options.staysOpen) stream.destroy();
+    else if (stream.listenerCount("data") === 0) stream.pause(); // else somebody reads on already
     return END;
   }
 

@@ -11,10 +11,9 @@
  * complete, or the one that stands open.
  */
 import { release } from "../format/bytes.js";
-import { resumeMessage } from "../format/floe.js";
-import { bodyAad, bodyKey } from "../format/keys.js";
 import { plainBytesPerChunk, segmentsPerChunk } from "../format/layout.js";
 import { Abortable } from "./abortable.js";
+import { bodyOfUpload } from "./body.js";
 import type { Budget, Share } from "./budget.js";
 import type { CommitPace } from "./commits.js";
 import { Commits } from "./commits.js";
@@ -112,7 +111,7 @@ class Writer {
     this.#chunkPlainBytes = plainBytesPerChunk(upload.layout);
     this.#nextToSeal = firstChunkIndex;
     this.#received = firstChunkIndex * this.#chunkPlainBytes; // the tail comes first, in run()
-    const message = resumeMessage(bodyKey(dek), bodyAad(upload.id), upload.floeHeader);
+    const { message } = bodyOfUpload(upload, dek);
     this.#stripes = new Stripes(deps, upload, message, earlier);
     this.#scatter = new Scatter(deps.buckets, deps.chunkMap, upload, span, deps.random);
     this.#commits = new Commits({

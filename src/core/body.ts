@@ -1,4 +1,4 @@
-/** The encrypted body of a file, or of an upload whose bytes have all come: what is needed to read it back. */
+/** The encrypted body of a file, or of an upload: what is needed to read it back, or to go on with it. */
 import type { FileCore } from "../format/core.js";
 import { decodeCore } from "../format/core.js";
 import type { FloeMessage } from "../format/floe.js";

@@ -3,6 +3,7 @@ import type { Body } from "./body.js";
 import { VaultError } from "./errors.js";
 import type { ChunkRecord } from "./model.js";
 import type { ChunkMap } from "./ports.js";
+import { slotOf } from "./slot.js";
 
 /** Stripes whose rows are fetched at once: bounds memory and queries for a file of any size. */
 const STRIPES_PER_PAGE = 64;
@@ -22,8 +23,8 @@ export class ChunkRows {
 
   /** The row of a data chunk. Throws FILE_UNAVAILABLE when there is none. */
   async of(chunkIndex: number): Promise<ChunkRecord> {
-    const { dataChunks } = this.body.parity;
-    const row = (await this.stripe(Math.floor(chunkIndex / dataChunks))).get(chunkIndex % dataChunks);
+    const { stripe, shard } = slotOf(chunkIndex, this.body.parity);
+    const row = (await this.stripe(stripe)).get(shard);
     if (row) return row;
     throw new VaultError("FILE_UNAVAILABLE", `file ${this.body.fileId}: chunk ${chunkIndex} has no row`);
   }
@@ -38,7 +39,7 @@ export class ChunkRows {
 
   /** The row as it is now, and with it those that come after it: what moved one chunk may have moved them all. */
   again(chunkIndex: number): Promise<ChunkRecord> {
-    this.#turnTo(Math.floor(chunkIndex / this.body.parity.dataChunks));
+    this.#turnTo(slotOf(chunkIndex, this.body.parity).stripe);
     return this.of(chunkIndex);
   }
 

@@ -3,9 +3,8 @@
  * chunk, that chunk was sealed as one that others follow (its sender had sent more, of which nothing became durable), and a
  * file that ends with it could not be read. It becomes the tail again, so that the next append seals it as the last.
  */
-import { resumeMessage } from "../format/floe.js";
-import { bodyAad, bodyKey } from "../format/keys.js";
 import { plainBytesPerChunk, segmentsPerChunk } from "../format/layout.js";
+import { bodyOfUpload } from "./body.js";
 import type { Budget } from "./budget.js";
 import type { BucketSet } from "./bucket-set.js";
 import { VaultError } from "./errors.js";
@@ -14,6 +13,7 @@ import type { Random } from "./placement.js";
 import type { ChunkMap, UploadStore } from "./ports.js";
 import { Scatter } from "./scatter.js";
 import type { Sealer } from "./sealing.js";
+import { slotOf } from "./slot.js";
 import { storeTail } from "./tail.js";
 import { offsetMismatch, takenOver } from "./upload-errors.js";
 import { readWhole } from "./whole-object.js";
@@ -66,13 +66,12 @@ async function reopenLastChunk(deps: DeclareDeps, upload: Upload, dek: Uint8Arra
   const { buckets, chunkMap, sealer } = deps;
   const start = offset - plainBytesPerChunk(layout);
   const chunkIndex = start / plainBytesPerChunk(layout);
-  const stripe = Math.floor(chunkIndex / parity.dataChunks);
-  const shard = chunkIndex % parity.dataChunks;
+  const { stripe, shard } = slotOf(chunkIndex, parity);
   using _held = await deps.budget.acquire(2 * layout.chunkBytes); // plain and sealed
   const rows = await chunkMap.chunks(id, stripe, stripe);
   const row = rows.find(each => each.shard === shard);
   if (!row) throw new VaultError("INTERNAL", `upload ${id}: chunk ${chunkIndex} has no row`);
-  const message = resumeMessage(bodyKey(dek), bodyAad(id), upload.floeHeader);
+  const { message } = bodyOfUpload(upload, dek);
   const position = chunkIndex * segmentsPerChunk(layout);
   const plain = await sealer.open(message, position, await readWhole(buckets, row), false);
   const span = { firstChunkIndex: chunkIndex, endChunkIndex: null, earlier: [] };

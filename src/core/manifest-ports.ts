@@ -49,8 +49,10 @@ export interface ManifestStore {
    * operator's key than `escrowId`, or has an object in a bucket that is to be emptied.
    */
   stale(after: FileId | null, limit: number, escrowId: Uint8Array): Promise<readonly FileId[]>;
-  /** Those of {@link stale} that were written under this very key. */
-  staleOwn(after: FileId | null, limit: number, escrowId: Uint8Array): Promise<readonly FileId[]>;
+  /** Those of {@link stale} that were written under this very key, and whose file has changed. */
+  changed(after: FileId | null, limit: number, escrowId: Uint8Array): Promise<readonly FileId[]>;
+  /** Those that were written under this very key, and have an object in a bucket that is to be emptied. */
+  leaving(after: FileId | null, limit: number, escrowId: Uint8Array): Promise<readonly FileId[]>;
   /** Marks the manifest as stale: an object of it is lost. Where it is no signpost, all of the manifest is not to be kept. */
   outdate(fileId: FileId, lost: ManifestObject): Promise<void>;
   /** Null: no file, a file that is gone, or one without a manifest. */

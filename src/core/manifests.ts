@@ -109,11 +109,21 @@ export class Manifests {
   }
 
   /**
-   * One pass over those that are stale and were written under this operator's key. What has another's, or none, stays as it is:
-   * for commands, which an operator may well run without the key that the servers have.
+   * One pass over those whose file has changed. What has another operator's key, or none, stays as it is: for commands, which
+   * an operator may well run without the key that the servers have.
    */
-  refreshOwn(signal?: AbortSignal): Promise<Refreshed> {
-    return this.#refreshEach(after => this.deps.store.staleOwn(after, BATCH, this.#escrowId), signal);
+  refreshChanged(signal?: AbortSignal): Promise<Refreshed> {
+    return this.#refreshEach(after => this.deps.store.changed(after, BATCH, this.#escrowId), signal);
+  }
+
+  /** The same, and one over those that leave a bucket which is to be emptied. */
+  async refreshOwn(signal?: AbortSignal): Promise<Refreshed> {
+    const changed = await this.refreshChanged(signal);
+    const left = await this.#refreshEach(
+      after => this.deps.store.leaving(after, BATCH, this.#escrowId),
+      signal,
+    );
+    return { written: changed.written + left.written, failed: changed.failed + left.failed };
   }
 
   async #refreshEach(

@@ -19,6 +19,7 @@ import type { ChunkRecord } from "./model.js";
 import type { Damage } from "./ports.js";
 import type { ParityCoder, Sealer } from "./sealing.js";
 import { quorum } from "./quorum.js";
+import { slotOf } from "./slot.js";
 
 /** Sets of chunks that are tried, at most, when some of those that came are silently wrong. */
 const MAX_SETS = 64;
@@ -115,9 +116,7 @@ async function openRebuilt(
   read: SegmentRead,
   signal: AbortSignal,
 ): Promise<Uint8Array> {
-  const { dataChunks } = body.parity;
-  const stripe = Math.floor(read.chunkIndex / dataChunks);
-  const missing = read.chunkIndex % dataChunks;
+  const { stripe, shard: missing } = slotOf(read.chunkIndex, body.parity);
   const bytes = shardBytes(body.layout, body.plainBytes, body.parity, stripe);
   const needed = dataChunkCount(body.parity, bytes);
   const others = [...(await rows.stripe(stripe)).values()].filter(({ shard }) => shard !== missing);

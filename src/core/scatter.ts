@@ -11,6 +11,8 @@ import type { BucketId, BucketRecord, ObjectKey, ObjectRef, Upload } from "./mod
 import type { Random } from "./placement.js";
 import { choose, place } from "./placement.js";
 import type { ChunkMap } from "./ports.js";
+import type { Slot } from "./slot.js";
+import { slotOf } from "./slot.js";
 import type { Span } from "./span.js";
 
 /** How many chunks one reservation is for at most: bounds what a crash leaves for the sweep. */
@@ -20,12 +22,6 @@ export const MAX_DETOURS = 3;
 
 export function newObjectKey(): ObjectKey {
   return randomBytes(16).toString("hex");
-}
-
-/** One chunk's place in the file. */
-export interface Slot {
-  readonly stripe: number;
-  readonly shard: number;
 }
 
 /** One writer's scattering of one upload. */
@@ -119,8 +115,7 @@ export class Scatter {
     else {
       for (const end = this.#nextToReserve + this.#countToReserve(); this.#nextToReserve < end; ) {
         const chunkIndex = this.#nextToReserve++;
-        const stripe = Math.floor(chunkIndex / dataChunks);
-        const shard = chunkIndex % dataChunks;
+        const { stripe, shard } = slotOf(chunkIndex, this.upload.parity);
         slots.push({ stripe, shard });
         if (shard === dataChunks - 1 || chunkIndex === this.#lastChunkIndex) addParity(stripe, dataChunks);
       }

@@ -3,6 +3,7 @@ import { chunkCount, plainBytesPerChunk } from "../format/layout.js";
 import { VaultError } from "./errors.js";
 import type { ChunkRecord, Upload } from "./model.js";
 import type { ChunkMap } from "./ports.js";
+import { slotOf } from "./slot.js";
 
 export interface Span {
   readonly firstChunkIndex: number;
@@ -20,10 +21,8 @@ export async function spanOf(
 ): Promise<Span> {
   const firstChunkIndex = firstChunkOf(upload);
   const endChunkIndex = announcedBytes === undefined ? null : endChunkOf(upload, announcedBytes);
-  const { dataChunks } = upload.parity;
-  const stripe = Math.floor(firstChunkIndex / dataChunks);
-  const isOpen = firstChunkIndex % dataChunks > 0;
-  const earlier = isOpen ? await chunkMap.chunks(upload.id, stripe, stripe) : [];
+  const { stripe, shard } = slotOf(firstChunkIndex, upload.parity);
+  const earlier = shard > 0 ? await chunkMap.chunks(upload.id, stripe, stripe) : [];
   return { firstChunkIndex, endChunkIndex, earlier };
 }
 

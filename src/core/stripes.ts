@@ -11,6 +11,7 @@ import type { BucketSet } from "./bucket-set.js";
 import { VaultError } from "./errors.js";
 import type { ChunkRecord, Upload } from "./model.js";
 import type { ParityCoder, ParitySum, SealedChunk, Sealer } from "./sealing.js";
+import { slotOf } from "./slot.js";
 import { readWhole } from "./whole-object.js";
 
 export interface StripesDeps {
@@ -57,11 +58,11 @@ export class Stripes {
   ) {}
 
   stripeOf(chunkIndex: number): number {
-    return Math.floor(chunkIndex / this.upload.parity.dataChunks);
+    return slotOf(chunkIndex, this.upload.parity).stripe;
   }
 
   shardOf(chunkIndex: number): number {
-    return chunkIndex % this.upload.parity.dataChunks;
+    return slotOf(chunkIndex, this.upload.parity).shard;
   }
 
   /** Seals the chunk, and adds it to its stripe's parity where that is summed. */

@@ -37,11 +37,8 @@ export class GrantRows implements GrantStore {
       "id" in by
         ? sql`id = ${by.id} and kind = ${by.kind}`
         : sql`file_id = ${by.passwordOf} and kind = 'password'`;
-    const [row] = await runPrepared(
-      this.database.em(),
-      sql<object>`
-select ${allColumns(GrantTable, "g")} from grants g where ${isIt}`,
-    );
+    const statement = sql<object>`select ${allColumns(GrantTable, "g")} from grants g where ${isIt}`;
+    const [row] = await runPrepared(this.database.em(), statement);
     return row ? toGrant(named(row)) : null;
   }
 

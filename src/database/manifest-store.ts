@@ -48,17 +48,21 @@ export class ManifestRows implements ManifestStore {
     return rows.map(row => row.file_id);
   }
 
-  async staleOwn(after: FileId | null, limit: number, escrowId: Uint8Array): Promise<readonly FileId[]> {
-    const isOwn = sql`escrow_id = ${Buffer.from(escrowId)}`;
-    const later = laterThan(after);
+  async changed(after: FileId | null, limit: number, escrowId: Uint8Array): Promise<readonly FileId[]> {
     const { rows } = await sql<{ file_id: FileId }>`
-      (select file_id from manifests where written_revision < revision and ${isOwn} and ${later}
-       order by file_id limit ${limit})
-      union
-      (select file_id from manifest_objects o join buckets b on b.id = o.bucket_id join manifests using (file_id)
-       where b.state in ('draining', 'disabled') and ${isOwn} and ${later}
-       group by file_id order by file_id limit ${limit})
+      select file_id from manifests
+      where written_revision < revision and escrow_id = ${Buffer.from(escrowId)}
+        and ${laterThan(after)}
       order by file_id limit ${limit}`.execute(this.database.em().getKysely());
+    return rows.map(row => row.file_id);
+  }
+
+  async leaving(after: FileId | null, limit: number, escrowId: Uint8Array): Promise<readonly FileId[]> {
+    const { rows } = await sql<{ file_id: FileId }>`
+      select file_id from manifest_objects o join buckets b on b.id = o.bucket_id join manifests using (file_id)
+      where b.state in ('draining', 'disabled') and escrow_id = ${Buffer.from(escrowId)}
+        and ${laterThan(after)}
+      group by file_id order by file_id limit ${limit}`.execute(this.database.em().getKysely());
     return rows.map(row => row.file_id);
   }
 

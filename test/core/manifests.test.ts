@@ -247,9 +247,8 @@ describe("a manifest becomes stale, and is written anew, when", () => {
       expect((await contents(ours.id, own)).map(({ head }) => head.revision)).not.toContain(1);
       expect((await contents(others.id, own)).map(({ head }) => head.revision)).toEqual([1, 1]);
     }
-    await own.sql(
-      "update buckets set state = 'draining' where id in (select bucket_id from manifest_objects limit 1)",
-    );
+    const [at] = (await stateOf(others.id, own)).objects;
+    await own.sql("update buckets set state = 'draining' where id = ?", [String(at?.bucketId)]);
     await own.buckets.refresh();
     await own.manifests.refreshOwn();
     expect((await contents(others.id, own)).map(({ head }) => head.revision)).toEqual([1, 1]);
