@@ -93,6 +93,7 @@ export class Pieces implements AsyncIterableIterator<Uint8Array, undefined> {
   /** Once the stream is over: what it had when it broke, and then its end. */
   #giveLast(): void {
     if (!this.#asked) return;
+    this.stream.off("data", this.#onData); // what is read below would come there too
     const rest: Uint8Array | null = this.#left.shift() ?? (this.#end?.isBroken ? this.stream.read() : null);
     if (rest) return void this.#give(rest);
     if (this.#end?.error) this.#asked.reject(this.#end.error);

@@ -35,7 +35,7 @@ interface DeclareDeps {
 export async function declareLength(
   deps: DeclareDeps,
   upload: Upload,
-  length: number,
+  { length, signal }: { readonly length: number; readonly signal?: AbortSignal | undefined },
   dekOf: (leased: HeldUpload) => Uint8Array,
 ): Promise<void> {
   const { id, offset } = upload;
@@ -47,7 +47,7 @@ export async function declareLength(
   const leased = await deps.uploads.lease(id, { offset });
   if (!leased) throw offsetMismatch(upload, offset);
   checkLength(leased, length);
-  if (!endsInTail(leased)) await reopenLastChunk(deps, leased, dekOf(leased));
+  if (!endsInTail(leased)) await reopenLastChunk(deps, leased, dekOf(leased), signal);
 }
 
 function checkLength({ id, offset, length: declared }: Upload, length: number): void {
@@ -61,19 +61,24 @@ function endsInTail({ offset, length, tail }: Upload): boolean {
   return offset === 0 || tail !== null || length !== null;
 }
 
-async function reopenLastChunk(deps: DeclareDeps, upload: Upload, dek: Uint8Array): Promise<void> {
+async function reopenLastChunk(
+  deps: DeclareDeps,
+  upload: Upload,
+  dek: Uint8Array,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const { id, lease, offset, layout, parity } = upload;
   const { buckets, chunkMap, sealer } = deps;
   const start = offset - plainBytesPerChunk(layout);
   const chunkIndex = start / plainBytesPerChunk(layout);
   const { stripe, shard } = slotOf(chunkIndex, parity);
-  using _held = await deps.budget.acquire(2 * layout.chunkBytes); // plain and sealed
+  using _held = await deps.budget.acquire(2 * layout.chunkBytes, signal); // plain and sealed
   const rows = await chunkMap.chunks(id, stripe, stripe);
   const row = rows.find(each => each.shard === shard);
   if (!row) throw new VaultError("INTERNAL", `upload ${id}: chunk ${chunkIndex} has no row`);
   const { message } = bodyOfUpload(upload, dek);
   const position = chunkIndex * segmentsPerChunk(layout);
-  const plain = await sealer.open(message, position, await readWhole(buckets, row), false);
+  const plain = await sealer.open(message, position, await readWhole(buckets, row, signal), false);
   const span = { firstChunkIndex: chunkIndex, endChunkIndex: null, earlier: [] };
   const scatter = new Scatter(buckets, chunkMap, upload, span, deps.random);
   const tail = await storeTail({ scatter, sealer }, upload, dek, start, plain);

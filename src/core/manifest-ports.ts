@@ -41,9 +41,9 @@ export interface ManifestState {
 export interface ManifestStore {
   /**
    * Compare-and-swap, in one statement: if the manifest still is as its file's upload left it, `signposts`, which are pending
-   * under lease 0 of the file, are part of it, and it is stale no more.
+   * under lease 0 of the file, are part of it, and it is stale no more. False: it still is, its file has changed since.
    */
-  complete(fileId: FileId, signposts: readonly ManifestObject[]): Promise<void>;
+  complete(fileId: FileId, signposts: readonly ManifestObject[]): Promise<boolean>;
   /**
    * Files, in the order of their ids and after `after`, whose manifest is behind them, was written under another
    * operator's key than `escrowId`, or has an object in a bucket that is to be emptied.

@@ -74,8 +74,9 @@ export class Manifests {
     this.#completing.add(file.id);
     try {
       const signposts = await putUpSignposts(this.deps, file, []);
-      if (first.isComplete && (await this.#areEnough(file, signposts)))
-        await this.deps.store.complete(file.id, signposts);
+      if (!first.isComplete || !(await this.#areEnough(file, signposts))) return;
+      // A chunk that was moved while it was written may be gone soon from where this says it is.
+      if (!(await this.deps.store.complete(file.id, signposts))) await this.refresh(file.id);
     } catch (error) {
       this.deps.log.warn("signposts of a new file could not be put up, it is tried again", {
         fileId: file.id,

@@ -145,10 +145,10 @@ export class Uploads {
   }
 
   /** Tells the length of an upload that was begun without one. Throws FILE_TOO_LARGE and what {@link declareLength} throws. */
-  async declareLength(token: string, length: number): Promise<void> {
+  async declareLength(token: string, length: number, signal?: AbortSignal): Promise<void> {
     const upload = await this.find(token);
     if (length > this.deps.maxUploadBytes) throw tooLarge(length, this.deps.maxUploadBytes);
-    await declareLength(this.deps, upload, length, leased => this.#dekOf(leased, token));
+    await declareLength(this.deps, upload, { length, signal }, leased => this.#dekOf(leased, token));
   }
 
   /** How long no byte of it has become durable: each commit moves the expiry. */

@@ -20,16 +20,20 @@ export const SIGNPOST = -2;
 export class ManifestRows implements ManifestStore {
   constructor(private readonly database: Database) {}
 
-  async complete(fileId: FileId, signposts: readonly ManifestObject[]): Promise<void> {
+  async complete(fileId: FileId, signposts: readonly ManifestObject[]): Promise<boolean> {
     const owner = { uploadId: fileId, lease: REWRITE_LEASE };
-    const statement = sql`
+    const statement = sql<{ is_fresh: boolean }>`
       with held as (
-        update manifests set written_revision = 1 where file_id = ${fileId} and written_revision = 0 returning 1
+        update manifests set written_revision = 1 where file_id = ${fileId} and written_revision = 0
+        returning revision
       ), cleared as (
         ${clearingPending(owner, signposts, sql`held`)}
+      ), added as (
+        ${adding(fileId, signposts, sql`held`)}
       )
-      ${adding(fileId, signposts, sql`held`)}`;
-    await runPrepared(this.database.em(), statement);
+      select revision = 1 as is_fresh from held`;
+    const [completed] = await runPrepared(this.database.em(), statement);
+    return completed?.is_fresh ?? true;
   }
 
   async stale(after: FileId | null, limit: number, escrowId: Uint8Array): Promise<readonly FileId[]> {

@@ -83,14 +83,15 @@ export class MoveRows implements Moves, BucketListing {
   swapChunk(move: ChunkMove): Promise<boolean> {
     const { from, to } = move;
     return this.#swap(move, async em => {
-      if (!(await isFreeToMove(em, from, move.idleSeconds))) return false;
       const db = em.getKysely();
-      // One swap of a stripe at a time: two that each see the bucket free of it would both go there.
-      await sql`select pg_advisory_xact_lock(hashtext(${from.fileId}), ${from.stripe}::int)`.execute(db);
-      // Before the row: if the upload has become a file meanwhile, the triggers of its manifest see the change.
+      // Before anything is looked at: what a commit changes of the stripe is seen here, or waits for the end of this. If the
+      // upload becomes a file meanwhile, the triggers of its manifest see the change.
       await sql`
         update uploads set moved_chunks = moved_chunks + 1
         where id = ${from.fileId} and stage = 'receiving'`.execute(db);
+      if (!(await isFreeToMove(em, from, move.idleSeconds))) return false;
+      // One swap of a stripe at a time: two that each see the bucket free of it would both go there.
+      await sql`select pg_advisory_xact_lock(hashtext(${from.fileId}), ${from.stripe}::int)`.execute(db);
       const { rows } = await sql`
         update chunks set bucket_id = ${to.bucketId}, object_key = ${to.objectKey}, state = 0,
           written_at = now(), last_verified_at = now()
@@ -147,8 +148,9 @@ function isIdle(seconds: number) {
 }
 
 /**
- * Whether no writer can be about to put a chunk of the same stripe into the bucket this one moves to. A stripe that is full
- * stays full. One that an idle upload left unfinished is taken from its writer, if there still is one, by ending the lease:
+ * Whether no writer can be about to put a chunk of the same stripe into the bucket this one moves to, while the upload's row
+ * is locked. Into a stripe that is full nobody puts any: who opens one again (core/declare-length.ts) has to commit that
+ * first. One that an idle upload left unfinished is taken from its writer, if there still is one, by ending the lease:
  * whoever comes next reads the rows as they are then.
  */
 async function isFreeToMove(em: EntityManager, chunk: PlacedChunk, idleSeconds: number): Promise<boolean> {

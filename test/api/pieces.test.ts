@@ -87,6 +87,26 @@ describe("the pieces of a stream", () => {
     }
   });
 
+  test("are not lost where they are asked for while the stream is breaking off", async () => {
+    for (const error of [new Error("reset"), undefined]) {
+      for (const isAttached of [true, false]) {
+        const told: string[] = [];
+        const onPiece = (piece: Uint8Array) => void told.push(String(piece));
+        const stream = new Readable({ read() {} });
+        const pieces = new Pieces(stream, { broken: () => undefined, onPiece });
+        if (isAttached) {
+          stream.push("a");
+          await pieces.next();
+        }
+        stream.push("b");
+        await turn(isAttached);
+        stream.destroy(error); // told of it is nobody yet
+        expect(await textOf(pieces)).toBe("b");
+        expect(told).toEqual(isAttached ? ["a", "b"] : ["b"]);
+      }
+    }
+  });
+
   test("may end where the stream breaks off as if it were whole, also before anybody has asked", async () => {
     for (const asks of [true, false]) {
       const stream = new PassThrough();
@@ -112,6 +132,23 @@ describe("the pieces of a stream", () => {
       if (staysOpen) expect(String(stream.read())).toBe("bc");
     },
   );
+
+  test("do not hold up others who read on from where a reader's own reader has stopped", async () => {
+    const stream = new Readable({ read() {} });
+    const pieces = new Pieces(stream, { broken, staysOpen: true });
+    async function* through() {
+      for await (const piece of pieces) yield String(piece);
+    }
+    const reading = through();
+    stream.push("a");
+    expect((await reading.next()).value).toBe("a");
+    const others: string[] = [];
+    stream.on("data", piece => others.push(String(piece)));
+    await reading.return(undefined);
+    for (const text of ["b", "c", null]) stream.push(text);
+    await once(stream, "end");
+    expect(others.join("")).toBe("bc");
+  });
 
   test("are told of, each before it is read", async () => {
     const told: string[] = [];

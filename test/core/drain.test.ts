@@ -92,6 +92,7 @@ describe("over six buckets", () => {
       return finish.call(this, what);
     });
     const file = await store(30);
+    expect(await vault.sql("select from manifests where written_revision < revision")).toEqual([]);
     await expectNothingLeft(file);
     const { read } = await recoverFrom(vault.faulty, file.hash, PASSWORD);
     expect(await read()).toEqual(plainOf(30));

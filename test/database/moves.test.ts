@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "@jest/globals";
+import { sql } from "kysely";
 import type { ChunkRecord } from "../../src/core/model.js";
 import { MoveRows } from "../../src/database/moves.js";
 import {
@@ -114,6 +116,30 @@ describe("a swap", () => {
     expect(await s.chunkMap.commit({ ...commitOf(upload, 1000, []), fromOffset: 1000 })).toBe(false);
   });
 });
+
+test("a swap in a stripe that is being opened again waits for that, and then leaves the stripe to its writer", async () => {
+  const upload = await beginUpload(s);
+  const chunks = [0, 1, 2].map(shard => newChunk(0, shard));
+  await append(s, commitOf(upload, 2000, chunks));
+  let swapping: ReturnType<typeof swap> | undefined;
+  await s.database.transaction(async em => {
+    const db = em.getKysely();
+    await sql`select from uploads where id = ${upload.id} for update`.execute(db); // as its commit begins
+    swapping = swap({ ...some(chunks[0]), fileId: upload.id });
+    while ((await waiting()) === 0) await sleep(5);
+    await sql`delete from chunks where file_id = ${upload.id} and shard > 0`.execute(db);
+  });
+  expect((await swapping)?.isSwapped).toBe(false);
+});
+
+/** Transactions that wait for another one. */
+async function waiting(): Promise<number> {
+  const { rows } = await sql`
+    select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(
+    s.database.em().getKysely(),
+  );
+  return rows.length;
+}
 
 describe("pages of a bucket", () => {
   async function inPagesOf(limit: number): Promise<string[]> {

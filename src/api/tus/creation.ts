@@ -44,9 +44,16 @@ export async function finishUpload(
   return (await uploads.finish(token, {}, caller)).hash;
 }
 
-/** Seals what is there as the last, where no byte is left to come that would have it done. */
+/**
+ * Seals what is there as the last, where no byte is left to come that would have it done; unless another request has made a
+ * file of it meanwhile.
+ */
 export async function sealLast(uploads: Uploads, token: string, { offset }: Upload): Promise<void> {
-  await uploads.append(token, offset, nothing(), { lastByte: "by-length", announcedBytes: 0 });
+  try {
+    await uploads.append(token, offset, nothing(), { lastByte: "by-length", announcedBytes: 0 });
+  } catch (error) {
+    if (!(error instanceof VaultError) || error.code !== "UPLOAD_ALREADY_FINISHED") throw error;
+  }
 }
 
 /** A part has no password: only the whole becomes a file. */

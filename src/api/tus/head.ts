@@ -31,7 +31,11 @@ export async function describeUpload(
   };
 }
 
-/** Bytes that are all here make a file, or a part of one, even if whoever sent the last of them never got to it. */
+/**
+ * Bytes that are all here make a file, or a part of one, even if whoever sent the last of them never got to it. If somebody is
+ * at it still, what is left to seal is taken over from there, as any append would: it is a chunk at most, and a client that
+ * asks has mostly lost the connection on which it was being done.
+ */
 async function finishIfWhole(
   uploads: Uploads,
   token: string,

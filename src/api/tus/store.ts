@@ -63,8 +63,9 @@ export class TusStore extends DataStore {
   }
 
   override async declareUploadLength(token: string, length: number): Promise<void> {
-    await this.uploads.declareLength(token, length);
-    tusContext().upload = null; // it has a length now
+    const context = tusContext();
+    await this.uploads.declareLength(token, length, context.signal);
+    context.upload = null; // it has a length now
   }
 
   /** Throws NOT_FOUND for one that is gone already. A file that came of it goes only by its password. */
