@@ -88,6 +88,10 @@ export const ANSWERS = {
     status: CHECKSUM_MISMATCH_STATUS,
     sentence: "The bytes do not have the declared checksum.",
   },
+  CHECKSUM_TOO_LARGE: {
+    status: 413,
+    sentence: "A request with a checksum is kept whole or not at all: send at most {max} bytes in each.",
+  },
   TOO_MANY_ATTEMPTS: { status: 429, sentence: "Too many attempts. Please wait before you try again." },
   RATE_LIMITED: { status: 429, sentence: "Too many requests. Please wait before you try again." },
   BUSY: { status: 503, sentence: "The server is busy. Please try again in a moment." },

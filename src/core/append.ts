@@ -13,14 +13,16 @@
 import { release } from "../format/bytes.js";
 import { plainBytesPerChunk, segmentsPerChunk } from "../format/layout.js";
 import { Abortable } from "./abortable.js";
+import type { Limits } from "./append-limits.js";
+import { checkLength } from "./append-limits.js";
 import { bodyOfUpload } from "./body.js";
 import type { Budget, Share } from "./budget.js";
 import type { CommitPace } from "./commits.js";
 import { Commits } from "./commits.js";
-import { VaultError } from "./errors.js";
 import type { ChunkRecord, Tail, Upload } from "./model.js";
 import type { Random } from "./placement.js";
 import type { ChunkMap } from "./ports.js";
+import { tooSlowForMemory } from "./reclaim.js";
 import type { PlainHash, SealedChunk } from "./sealing.js";
 import { Scatter } from "./scatter.js";
 import type { Span } from "./span.js";
@@ -75,11 +77,27 @@ export type AppendOptions = Omit<AppendRequest, "upload" | "dek" | "source">;
 /** Appends and returns the offset that is durable afterwards. Throws what ended the source, after keeping what came. */
 export async function append(deps: AppendDeps, request: AppendRequest): Promise<number> {
   const { upload, dek, announcedBytes } = request;
-  const [tail, span] = await Promise.all([
-    loadTail(deps, upload, dek),
-    spanOf(deps.chunkMap, upload, announcedBytes),
-  ]);
-  return new Writer(deps, request, span).run(tail);
+  if (request.verify) checkLength(upload.offset + (announcedBytes ?? 0), limitsOf(deps, request));
+  // The tail comes into the first buffer, whose memory it has before.
+  const share = upload.tail ? await chunkMemory(deps, request) : undefined;
+  try {
+    const [tail, span] = await Promise.all([
+      loadTail(deps, upload, dek),
+      spanOf(deps.chunkMap, upload, announcedBytes),
+    ]);
+    return await new Writer(deps, request, span, share).run(tail);
+  } finally {
+    share?.release(); // by now it has been, unless the writer never began
+  }
+}
+
+function limitsOf({ maxUploadBytes }: AppendDeps, { upload, verify }: AppendRequest): Limits {
+  return { upload, maxUploadBytes, isHeld: verify !== undefined };
+}
+
+/** Twice: a chunk is in memory plain and sealed at once. */
+function chunkMemory({ budget }: AppendDeps, { upload, signal }: AppendRequest): Promise<Share> {
+  return budget.acquire(2 * upload.layout.chunkBytes, signal);
 }
 
 class Writer {
@@ -104,8 +122,10 @@ class Writer {
     private readonly deps: AppendDeps,
     private readonly request: AppendRequest,
     span: Span,
+    share: Share | undefined,
   ) {
     const { upload, dek } = request;
+    this.#share = share;
     const { firstChunkIndex, earlier } = span;
     this.#upload = upload;
     this.#chunkPlainBytes = plainBytesPerChunk(upload.layout);
@@ -166,26 +186,12 @@ class Writer {
         const next = await steps.next();
         this.#share?.busy();
         if (next.done) return;
-        this.#checkLength(next.value.length);
+        checkLength(this.#received + next.value.length, limitsOf(this.deps, this.request));
         await this.#fill(next.value);
       }
     } finally {
       // Not awaited: a source that never yields again never returns either.
       void Promise.resolve(iterator.return?.()).catch(() => {});
-    }
-  }
-
-  #checkLength(bytes: number): void {
-    const after = this.#received + bytes;
-    const { id, length } = this.#upload;
-    const { maxUploadBytes } = this.deps;
-    if (length !== null && after > length) {
-      const message = `upload ${id}: ${after} bytes, ${length} declared`;
-      throw new VaultError("LENGTH_EXCEEDED", message, { facts: { max: length } });
-    }
-    if (after > maxUploadBytes) {
-      const message = `upload ${id}: more than ${maxUploadBytes} bytes`;
-      throw new VaultError("FILE_TOO_LARGE", message, { facts: { max: maxUploadBytes } });
     }
   }
 
@@ -207,8 +213,7 @@ class Writer {
   }
 
   async #newBuffer(): Promise<Uint8Array> {
-    // Twice: a chunk is in memory plain and sealed at once.
-    this.#share = await this.deps.budget.acquire(2 * this.#upload.layout.chunkBytes, this.request.signal);
+    this.#share ??= await chunkMemory(this.deps, this.request);
     return this.deps.sealer.buffer(this.#chunkPlainBytes);
   }
 
@@ -307,10 +312,4 @@ class Writer {
     const deps = { scatter: this.#scatter, sealer: this.deps.sealer };
     return storeTail(deps, this.#upload, this.request.dek, start, this.#buffer.subarray(0, this.#filled));
   }
-}
-
-function tooSlowForMemory(): VaultError {
-  return new VaultError("SLOW_CLIENT", "memory is short and this client sends too slowly", {
-    retryAfterSeconds: 10,
-  });
 }

@@ -55,7 +55,9 @@ export class Budget {
     const { promise, resolve, reject } = Promise.withResolvers<Share>();
     const waiter: Waiter = { amount: this.#clip(amount), resolve };
     const onAbort = () => {
-      this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
+      const place = this.#waiters.indexOf(waiter);
+      if (place < 0) return; // it has its share already
+      this.#waiters.splice(place, 1);
       reject(signal?.reason);
       this.#serve();
     };

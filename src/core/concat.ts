@@ -3,9 +3,13 @@
  * made by opening and sealing again, as a stream. The parts' tokens are among the whole's sealed facts: whoever holds
  * the whole's token, on any replica, can drive it on from where it stands.
  */
+import type { FileId } from "../format/id.js";
+import type { Code } from "./errors.js";
 import { VaultError } from "./errors.js";
 import type { Caller, StoredFile, Upload } from "./model.js";
+import { OnceEach } from "./once-each.js";
 import type { Log } from "./ports.js";
+import { untilReclaimed } from "./reclaim.js";
 import type { BeginUpload, BegunUpload } from "./upload-inputs.js";
 import type { Uploads } from "./uploads.js";
 
@@ -16,7 +20,7 @@ const STALLED_MS = 10_000;
 
 export class Concatenations {
   /** Those that this process drives, by upload id. */
-  readonly #underWay = new Map<string, Promise<StoredFile>>();
+  readonly #underWay = new OnceEach<FileId, StoredFile>();
   readonly #closing = new AbortController();
 
   constructor(
@@ -39,17 +43,14 @@ export class Concatenations {
     }
     let length = 0;
     for (const part of parts) length += await this.#partLength(part);
+    await this.uploads.keep(parts);
     return this.uploads.begin({ ...input, length, facts: { ...input.facts, parts } }, caller);
   }
 
   /** Makes the whole, or goes on with it; callers that come meanwhile wait for the same. Resolves with the file. */
   async proceed(token: string, caller: Caller | null = null): Promise<StoredFile> {
     const upload = await this.uploads.find(token);
-    const driven = this.#underWay.get(upload.id);
-    if (driven) return driven;
-    const driving = this.#drive(token, upload, caller).finally(() => this.#underWay.delete(upload.id));
-    this.#underWay.set(upload.id, driving);
-    return driving;
+    return this.#underWay.run(upload.id, () => this.#drive(token, upload, caller));
   }
 
   /** {@link proceed}, with nobody waiting. */
@@ -68,7 +69,7 @@ export class Concatenations {
   /** Stops those under way; they can be driven on later, here or elsewhere. */
   async close(): Promise<void> {
     this.#closing.abort(new VaultError("BUSY", "the server is stopping"));
-    await Promise.allSettled(this.#underWay.values());
+    await this.#underWay.settled();
   }
 
   async #partLength(part: string): Promise<number> {
@@ -82,9 +83,10 @@ export class Concatenations {
   }
 
   async #drive(token: string, upload: Upload, caller: Caller | null): Promise<StoredFile> {
-    const { parts } = this.uploads.factsOf(token, upload);
-    const { signal } = this.#closing;
-    const source = this.#bytes(parts, upload.offset, signal);
+    const parts = await this.#partsOf(token, upload);
+    const { signal, onReclaim } = untilReclaimed(this.#closing.signal);
+    const read = (part: string, start: number) => this.uploads.read(part, start, signal, onReclaim);
+    const source = bytesOf(parts, upload.offset, read);
     const announcedBytes = upload.length === null ? undefined : upload.length - upload.offset;
     await this.uploads.append(token, upload.offset, source, {
       lastByte: "by-length",
@@ -95,13 +97,39 @@ export class Concatenations {
     return this.uploads.finish(token, {}, caller);
   }
 
-  /** The parts' bytes, one after the other, from `start` of the whole on. */
-  async *#bytes(parts: readonly string[], start: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    let before = 0;
-    for (const part of parts) {
-      const { offset: length } = await this.uploads.find(part);
-      if (before + length > start) yield* await this.uploads.read(part, Math.max(0, start - before), signal);
-      before += length;
+  /** None of them expires while the whole is made. Where one is gone there never will be a whole: it has failed. */
+  async #partsOf(token: string, upload: Upload): Promise<readonly Part[]> {
+    const { parts } = this.uploads.factsOf(token, upload);
+    await this.uploads.keep(parts);
+    const found: Part[] = [];
+    try {
+      for (const part of parts) found.push({ token: part, length: (await this.uploads.find(part)).offset });
+    } catch (error) {
+      if (error instanceof VaultError && GONE.includes(error.code)) await this.uploads.fail(upload);
+      throw error;
     }
+    return found;
   }
 }
+
+interface Part {
+  readonly token: string;
+  /** Plain bytes. */
+  readonly length: number;
+}
+
+/** The parts' bytes, one after the other, from `start` of the whole on. */
+async function* bytesOf(
+  parts: readonly Part[],
+  start: number,
+  read: (token: string, start: number) => Promise<AsyncGenerator<Uint8Array>>,
+): AsyncGenerator<Uint8Array> {
+  let before = 0;
+  for (const { token, length } of parts) {
+    if (before + length > start) yield* await read(token, Math.max(0, start - before));
+    before += length;
+  }
+}
+
+/** What is said of a part that has expired, or was dropped by its client. */
+const GONE: readonly Code[] = ["UPLOAD_EXPIRED", "NOT_FOUND"];

@@ -41,8 +41,9 @@ export async function declareLength(
   const { id, offset } = upload;
   checkLength(upload, length);
   if (length > offset || endsInTail(upload)) {
-    if (!(await deps.uploads.lease(id, { offset, length }))) throw offsetMismatch(upload, offset);
-    return;
+    if (await deps.uploads.lease(id, { offset, length })) return;
+    if (length > offset) throw offsetMismatch(upload, offset);
+    // Its tail may have become a chunk meanwhile.
   }
   const leased = await deps.uploads.lease(id, { offset });
   if (!leased) throw offsetMismatch(upload, offset);

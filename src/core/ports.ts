@@ -155,18 +155,22 @@ export interface UploadStore {
   find(tokenId: Uint8Array): Promise<HeldUpload | null>;
   /**
    * Takes the upload over: raises its lease by one if it is receiving, not expired and stands at `offset`, and, where
-   * `length` is given and the upload has none yet, declares it. Null if any of that does not hold.
+   * `length` is given and the upload has none yet, declares it, unless the upload would then end with a chunk that was sealed
+   * as one that others follow. Null if any of that does not hold.
    */
   lease(id: FileId, at: { offset: number; length?: number }): Promise<HeldUpload | null>;
   /**
    * Ends a receiving upload without a file: sets `stage`, deletes all its grants, and turns its chunk rows and tail
-   * into dead objects for the sweep, in one transaction. False if it was not receiving.
+   * into dead objects for the sweep, in one transaction. False if it was not receiving, or is to be `expired` and has got
+   * bytes meanwhile.
    */
   end(
     id: FileId,
     stage: Exclude<UploadStage, "receiving" | "finished">,
     event?: AuditEvent,
   ): Promise<boolean>;
+  /** Those that are receiving and not expired live at least this much longer. */
+  keep(tokenIds: readonly Uint8Array[], ttlSeconds: number): Promise<void>;
 }
 
 /** What one transaction of an append makes durable. */

@@ -17,6 +17,11 @@ import type { Span } from "./span.js";
 
 /** How many chunks one reservation is for at most: bounds what a crash leaves for the sweep. */
 const MAX_RESERVED = 16;
+/**
+ * A reservation older than this is left to the sweep, in milliseconds: were it lost with the lease meanwhile, it could be swept
+ * before the object is there, and then nobody would ever know of the object. Far below SWEEP_GRACE_SECONDS.
+ */
+const MAX_RESERVATION_MS = 300_000;
 /** How many other buckets a chunk tries after the first has failed. */
 export const MAX_DETOURS = 3;
 
@@ -24,11 +29,17 @@ export function newObjectKey(): ObjectKey {
   return randomBytes(16).toString("hex");
 }
 
+interface Reservation {
+  readonly ref: ObjectRef;
+  /** Before it was made, by `performance.now()`. */
+  readonly at: number;
+}
+
 /** One writer's scattering of one upload. */
 export class Scatter {
   /** Buckets that hold or are to hold a chunk, by stripe, one entry a chunk; stripes long past are dropped. */
   readonly #places = new Map<number, BucketId[]>();
-  readonly #reserved = new Map<string, ObjectRef>();
+  readonly #reserved = new Map<string, Reservation>();
   #nextToReserve: number;
   readonly #endChunkIndex: number;
   /** Of the file; infinite where nobody knows. */
@@ -53,11 +64,14 @@ export class Scatter {
 
   /** Stores one sealed chunk somewhere and says where. Chunks may be stored in any order and at the same time. */
   async store(slot: Slot, bytes: Uint8Array): Promise<ObjectRef> {
-    let ref = await this.#refFor(slot);
+    const reservation = await this.#refFor(slot);
+    let { ref } = reservation;
     const failed = new Set<BucketId>();
     // Reserved a while ago, perhaps: a bucket that is drained meanwhile gets no more, however slow the client is.
     if (!(await this.buckets.isCandidate(ref.bucketId)))
       ref = await this.#detour(slot, ref, failed, undefined);
+    else if (performance.now() - reservation.at > MAX_RESERVATION_MS)
+      ref = await this.#replace(slot, ref, failed, undefined);
     for (;;) {
       try {
         await this.buckets.port(ref.bucketId).put(ref.objectKey, bytes);
@@ -88,12 +102,12 @@ export class Scatter {
     }
   }
 
-  async #refFor(slot: Slot): Promise<ObjectRef> {
+  async #refFor(slot: Slot): Promise<Reservation> {
     for (;;) {
-      const ref = this.#reserved.get(nameOf(slot));
-      if (ref) {
+      const reservation = this.#reserved.get(nameOf(slot));
+      if (reservation) {
         this.#reserved.delete(nameOf(slot));
-        return ref;
+        return reservation;
       }
       // One reservation at a time; whoever waits for it finds its own object in it or reserves the next.
       this.#reserving = this.#reserving.then(() =>
@@ -122,8 +136,9 @@ export class Scatter {
     }
     const candidates = await this.buckets.candidates();
     const refs = slots.map(each => ({ each, ref: this.#place(candidates, each, undefined) }));
+    const at = performance.now();
     await this.#reserve(refs.map(({ ref }) => ref));
-    for (const { each, ref } of refs) this.#reserved.set(nameOf(each), ref);
+    for (const { each, ref } of refs) this.#reserved.set(nameOf(each), { ref, at });
   }
 
   #countToReserve(): number {
@@ -135,14 +150,18 @@ export class Scatter {
   }
 
   /** Another bucket and key for a chunk that its bucket did not take. */
-  async #detour(
+  async #detour(slot: Slot, ref: ObjectRef, failed: Set<BucketId>, error: unknown): Promise<ObjectRef> {
+    failed.add(ref.bucketId);
+    if (failed.size > MAX_DETOURS) throw noBucketLeft(error);
+    return this.#replace(slot, ref, failed, error);
+  }
+
+  async #replace(
     slot: Slot,
     { bucketId }: ObjectRef,
-    failed: Set<BucketId>,
+    failed: ReadonlySet<BucketId>,
     error: unknown,
   ): Promise<ObjectRef> {
-    failed.add(bucketId);
-    if (failed.size > MAX_DETOURS) throw noBucketLeft(error);
     const places = this.#placesOf(slot.stripe);
     places.splice(places.indexOf(bucketId), 1);
     const candidates = await this.buckets.candidates();

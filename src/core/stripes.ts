@@ -19,7 +19,7 @@ export interface StripesDeps {
   readonly buckets: BucketSet;
   /** Memory for sums while clients send; nobody waits for it. */
   readonly parityBudget: Budget;
-  /** Memory for what is read back; whoever waits for it holds none of it, and waits for no client. */
+  /** Memory for what is read back; whoever holds some of it waits for no client, and for no more of it. */
   readonly rebuildBudget: Budget;
 }
 
@@ -36,6 +36,8 @@ export interface PlainChunk {
 interface OpenStripe {
   /** Null: there was no memory for a sum. */
   readonly share: Share | null;
+  /** Of what was read back, and of the parity that came of it. */
+  readBack: Share | null;
   /** Made with the first chunk, whose size is that of the parity chunks. */
   sum: ParitySum | null;
   /** Data shards that are in the sum. */
@@ -103,7 +105,7 @@ export class Stripes {
       const missing = Array.from({ length: count }, (_, shard) => shard).filter(
         shard => !stripe.summed.has(shard),
       );
-      using _held = missing.length > 0 ? await this.#memoryToReadBack() : null;
+      if (missing.length > 0) stripe.readBack = await this.#memoryToReadBack();
       for (const shard of missing) {
         const row = await this.#rowOf(stripe, this.stripeOf(chunkIndex), shard);
         stripe.sum ??= this.#newSum(shard === 0 ? row.storedBytes : this.upload.layout.chunkBytes);
@@ -118,13 +120,14 @@ export class Stripes {
 
   /** To be called when the parity chunks of the stripe are stored. */
   closed(chunkIndex: number): void {
-    this.#open.get(this.stripeOf(chunkIndex))?.share?.release();
-    this.#open.delete(this.stripeOf(chunkIndex));
+    const stripe = this.stripeOf(chunkIndex);
+    letGo(this.#open.get(stripe));
+    this.#open.delete(stripe);
   }
 
   /** Lets go of the memory of all stripes. Nothing may be under way. */
   release(): void {
-    for (const { share } of this.#open.values()) share?.release();
+    for (const stripe of this.#open.values()) letGo(stripe);
     this.#open.clear();
   }
 
@@ -139,6 +142,7 @@ export class Stripes {
     const { parityBudget } = this.deps;
     const opened: OpenStripe = {
       share: bytes <= parityBudget.total ? parityBudget.tryAcquire(bytes) : null,
+      readBack: null,
       sum: null,
       summed: new Set(),
       storing: new Map(),
@@ -164,6 +168,11 @@ export class Stripes {
     if (row) return row;
     throw new VaultError("INTERNAL", `upload ${this.upload.id}: no row of shard ${stripe}/${shard}`);
   }
+}
+
+function letGo(stripe: OpenStripe | undefined): void {
+  stripe?.share?.release();
+  stripe?.readBack?.release();
 }
 
 /** After whatever was begun before, whether that ended well or not. */

@@ -7,6 +7,7 @@ import { encodeUploadParams, unwrapDek, wrapDek } from "../format/wrap.js";
 import { VaultError } from "./errors.js";
 import type { HeldUpload, Upload } from "./model.js";
 import type { NewGrant } from "./grant-ports.js";
+import { takenOver } from "./upload-errors.js";
 
 export class UploadToken {
   readonly #bytes: Uint8Array;
@@ -30,8 +31,13 @@ export class UploadToken {
     return { id: this.id, fileId, kind: "upload", wrap, expiresAt, maxUses: null };
   }
 
-  /** The upload's DEK. Throws NOT_FOUND when the grant is gone (the upload has ended) or is not for this token. */
-  dek({ id, wrap }: HeldUpload): Uint8Array {
+  /**
+   * The upload's DEK. Throws UPLOAD_TAKEN_OVER where another request ended the upload meanwhile, and its grant with it;
+   * NOT_FOUND for a grant that is not for this token.
+   */
+  dek(upload: HeldUpload): Uint8Array {
+    const { id, wrap, stage } = upload;
+    if (wrap === null && stage !== "receiving") throw takenOver(upload);
     const ikm = tokenKey(this.#bytes, "upload");
     const dek = wrap && unwrapDek({ kind: "upload", record: wrap, ikm, fileId: id });
     if (!dek) throw new VaultError("NOT_FOUND", `upload ${id} has no grant for this token`);

@@ -3,9 +3,7 @@
  * beginning and lives in the database only wrapped under the upload's token, so that whoever holds the token, on any
  * replica, can go on without the password.
  */
-import { createHash } from "node:crypto";
 import type { AuditEvent } from "./audit.js";
-import type { Auditor } from "./auditor.js";
 import { bodyAad, bodyKey, newDek } from "../format/keys.js";
 import type { UploadFacts } from "../format/facts.js";
 import { startMessage } from "../format/floe.js";
@@ -21,34 +19,23 @@ import { bodyOfUpload } from "./body.js";
 import type { BucketSet } from "./bucket-set.js";
 import { declareLength } from "./declare-length.js";
 import { VaultError } from "./errors.js";
-import type { GatherDeps } from "./gather.js";
+import type { FinishDeps } from "./finish.js";
+import { Finisher } from "./finish.js";
 import { gather } from "./gather.js";
-import { LastPage } from "./last-page.js";
-import type { Manifests } from "./manifests.js";
 import type { Caller, HeldUpload, ParityProfile, StoredFile, Upload } from "./model.js";
-import type { Passwords } from "./passwords.js";
-import type { GrantStore, NewGrant } from "./grant-ports.js";
-import type { AttemptLimiter, ChunkMap, Clock, FileStore, UploadStore } from "./ports.js";
+import type { AttemptLimiter } from "./ports.js";
 import { requireRole } from "./roles.js";
 import type { PlainHash } from "./sealing.js";
 import type { TermLimits } from "./terms.js";
 import { checkTerms } from "./terms.js";
-import { offsetMismatch, takenOver, tooLarge } from "./upload-errors.js";
+import { offsetMismatch, tooLarge } from "./upload-errors.js";
 import type { BeginUpload, BegunUpload, LateFacts } from "./upload-inputs.js";
 import { UploadToken } from "./upload-token.js";
-import { fileOf, isWhole } from "./whole.js";
+import { isWhole, requireWhole } from "./whole.js";
 
-interface UploadsDeps extends AppendDeps, GatherDeps {
+interface UploadsDeps extends AppendDeps, FinishDeps {
   readonly buckets: BucketSet;
-  readonly chunkMap: ChunkMap;
-  readonly uploads: UploadStore;
-  readonly files: FileStore;
-  readonly grants: GrantStore;
-  readonly passwords: Passwords;
   readonly limiter: AttemptLimiter;
-  readonly audit: Auditor;
-  readonly clock: Clock;
-  readonly manifests: Manifests;
   /** What new files get. */
   readonly profile: () => Promise<ParityProfile>;
   readonly defaultChunkBytes: number;
@@ -60,7 +47,11 @@ interface UploadsDeps extends AppendDeps, GatherDeps {
 const NO_FACTS: UploadFacts = { uploadMetadata: null, uploadConcat: null, parts: [], expectedSha256: null };
 
 export class Uploads {
-  constructor(private readonly deps: UploadsDeps) {}
+  readonly #finisher: Finisher;
+
+  constructor(private readonly deps: UploadsDeps) {
+    this.#finisher = new Finisher(deps);
+  }
 
   /** For an append that takes all bytes of a file; whoever does not ask for its digest must release it. */
   plainHash(): PlainHash {
@@ -132,7 +123,9 @@ export class Uploads {
     if (await isWhole(this.deps.chunkMap, upload)) return offset;
     const leased = await this.deps.uploads.lease(upload.id, { offset });
     if (!leased) throw offsetMismatch(await this.#findAt(token, offset), offset);
-    return append(this.deps, { upload: leased, dek: this.#dekOf(leased, token), source, ...options });
+    // Sealed while the lease was waited for: another last chunk would be one too many.
+    if (await isWhole(this.deps.chunkMap, leased)) return offset;
+    return append(this.deps, { upload: leased, dek: new UploadToken(token).dek(leased), source, ...options });
   }
 
   async #findAt(token: string, offset: number, seen?: Upload): Promise<Upload> {
@@ -148,7 +141,7 @@ export class Uploads {
   async declareLength(token: string, length: number, signal?: AbortSignal): Promise<void> {
     const upload = await this.find(token);
     if (length > this.deps.maxUploadBytes) throw tooLarge(length, this.deps.maxUploadBytes);
-    await declareLength(this.deps, upload, { length, signal }, leased => this.#dekOf(leased, token));
+    await declareLength(this.deps, upload, { length, signal }, leased => new UploadToken(token).dek(leased));
   }
 
   /** How long no byte of it has become durable: each commit moves the expiry. */
@@ -162,12 +155,20 @@ export class Uploads {
     return new UploadToken(token).facts(upload);
   }
 
-  /** Plain bytes of an upload that is not yet a file, from `start` on. Throws UPLOAD_INCOMPLETE unless all have come. */
-  async read(token: string, start: number, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array>> {
+  /**
+   * Plain bytes of an upload that is not yet a file, from `start` on. Throws UPLOAD_INCOMPLETE unless all have come.
+   * `onReclaim`: see {@link gather}.
+   */
+  async read(
+    token: string,
+    start: number,
+    signal: AbortSignal,
+    onReclaim: () => void,
+  ): Promise<AsyncGenerator<Uint8Array>> {
     const upload = await this.find(token);
-    await this.requireWhole(upload);
-    const body = bodyOfUpload(upload, this.#dekOf(upload, token));
-    return gather(this.deps, body, { start, end: upload.offset }, signal, () => {});
+    await requireWhole(this.deps.chunkMap, upload);
+    const body = bodyOfUpload(upload, new UploadToken(token).dek(upload));
+    return gather(this.deps, body, { start, end: upload.offset }, signal, onReclaim);
   }
 
   /**
@@ -177,75 +178,52 @@ export class Uploads {
    */
   async finish(token: string, late: LateFacts = {}, caller: Caller | null = null): Promise<StoredFile> {
     const upload = await this.find(token);
-    if (upload.stage === "finished") return this.#finishedFile(upload);
+    if (upload.stage === "finished") return this.#finisher.fileOf(upload);
     this.check(late);
-    await this.requireWhole(upload);
     try {
-      return await this.deps.audit.attempt(
-        { action: "UPLOAD_FINISHED", caller, fileId: upload.id },
-        finished => this.#makeFile(token, upload, late, finished),
-      );
+      return await this.#finisher.finish(new UploadToken(token), upload, late, caller);
     } catch (error) {
       if (!(error instanceof VaultError) || error.code !== "UPLOAD_TAKEN_OVER") throw error;
       // Two clients may finish at once: both are told of the same file.
       const now = await this.find(token);
       if (now.stage !== "finished") throw error;
-      return this.#finishedFile(now);
+      return this.#finisher.fileOf(now);
     }
   }
 
-  /** Drops the upload and what was received. Idempotent. */
+  /** Drops the upload and what was received. Idempotent. Throws UPLOAD_ALREADY_FINISHED for one that has become a file. */
   async abandon(token: string, caller: Caller | null = null): Promise<void> {
     const upload = await this.look(token);
     if (!upload) return;
-    await this.deps.audit.attempt({ action: "UPLOAD_ABANDONED", caller, fileId: upload.id }, abandoned =>
-      this.deps.uploads.end(upload.id, "abandoned", abandoned),
+    const { id } = upload;
+    const isEnded = await this.deps.audit.attempt(
+      { action: "UPLOAD_ABANDONED", caller, fileId: id },
+      abandoned => this.deps.uploads.end(id, "abandoned", abandoned),
     );
+    if (isEnded || (await this.look(token))?.stage !== "finished") return;
+    throw new VaultError("UPLOAD_ALREADY_FINISHED", `upload ${id} is a file by now`);
+  }
+
+  /** Drops an upload that cannot become what it was meant to be. */
+  async fail(upload: Upload): Promise<void> {
+    await this.deps.uploads.end(upload.id, "failed");
+  }
+
+  /** None of these expires sooner than an upload that has just got bytes. Those that have ended stay as they are. */
+  async keep(tokens: readonly string[]): Promise<void> {
+    const ids = tokens.map(token => new UploadToken(token).id);
+    await this.deps.uploads.keep(ids, this.deps.uploadTtlSeconds);
+  }
+
+  /** Throws UPLOAD_INCOMPLETE unless the last byte is durable. */
+  requireWhole(upload: Upload): Promise<void> {
+    return requireWhole(this.deps.chunkMap, upload);
   }
 
   /** The name and media type of an upload that is not yet a file. */
   async metaOf(token: string): Promise<FileMeta> {
     const upload = await this.find(token);
-    return openMeta(this.#dekOf(upload, token), upload.id, upload.meta);
-  }
-
-  async #makeFile(
-    token: string,
-    upload: HeldUpload,
-    late: LateFacts,
-    event: AuditEvent,
-  ): Promise<StoredFile> {
-    const { uploadConcat, expectedSha256 } = this.factsOf(token, upload);
-    if (uploadConcat === "partial") {
-      throw new VaultError("UPLOAD_INCOMPLETE", `upload ${upload.id} is part of a file only`);
-    }
-    const dek = this.#dekOf(upload, token);
-    const sha256 = late.sha256 ?? (expectedSha256 === null ? undefined : await this.#sha256Of(token));
-    if (expectedSha256 !== null && sha256 !== expectedSha256) {
-      await this.deps.uploads.end(upload.id, "failed"); // no byte of it is what its sender meant
-      throw new VaultError("CHECKSUM_MISMATCH", `upload ${upload.id} has another SHA-256 than expected`);
-    }
-    const { wrap, grant } = await this.#passwordWrap(upload, dek, late.password);
-    const chunkMap = new LastPage(this.deps.chunkMap);
-    const file = await fileOf(chunkMap, upload, dek, sha256);
-    const { id: uploadId, lease, movedChunks } = upload;
-    const terms = late.terms ?? upload.terms;
-    const createdAt = await this.deps.clock.now();
-    const manifest = await this.deps.manifests.first(upload, { file, dek, wrap, terms, createdAt, chunkMap });
-    const stored = await this.deps.files.finish({
-      uploadId,
-      lease,
-      file,
-      terms,
-      createdAt,
-      grant,
-      event,
-      manifest,
-      movedChunks,
-    });
-    if (!stored) throw takenOver(upload);
-    await this.deps.manifests.complete(stored, manifest);
-    return stored;
+    return openMeta(new UploadToken(token).dek(upload), upload.id, upload.meta);
   }
 
   async #create(layout: Layout, input: BeginUpload, created: AuditEvent): Promise<BegunUpload> {
@@ -273,46 +251,5 @@ export class Uploads {
       { ...created, fileId: id },
     );
     return { upload, token: token.text };
-  }
-
-  /** Throws UPLOAD_TAKEN_OVER where another request ended the upload meanwhile, and its grant with it. */
-  #dekOf(upload: HeldUpload, token: string): Uint8Array {
-    if (upload.wrap === null && upload.stage !== "receiving") throw takenOver(upload);
-    return new UploadToken(token).dek(upload);
-  }
-
-  /** Throws UPLOAD_INCOMPLETE unless the last byte is durable. */
-  async requireWhole(upload: Upload): Promise<void> {
-    if (await isWhole(this.deps.chunkMap, upload)) return;
-    const message = `upload ${upload.id} stands at ${upload.offset} of ${upload.length}`;
-    throw new VaultError("UPLOAD_INCOMPLETE", message);
-  }
-
-  /** Of what is stored, read back: a hash under way cannot be saved from one request to the next. */
-  async #sha256Of(token: string): Promise<string> {
-    const hash = createHash("sha256");
-    for await (const plain of await this.read(token, 0, new AbortController().signal)) hash.update(plain);
-    return hash.digest("hex");
-  }
-
-  /** The file's password wrap, and its grant where it is yet to be written. */
-  async #passwordWrap(
-    upload: Upload,
-    dek: Uint8Array,
-    password: string | undefined,
-  ): Promise<{ wrap: Uint8Array; grant: NewGrant | null }> {
-    if (password !== undefined) {
-      const grant = await this.deps.passwords.grant(upload.id, dek, password);
-      return { wrap: grant.wrap, grant };
-    }
-    const stored = await this.deps.grants.find({ passwordOf: upload.id });
-    if (stored) return { wrap: stored.wrap, grant: null };
-    throw new VaultError("MISSING_PASSWORD", `upload ${upload.id} has no password`, { field: "password" });
-  }
-
-  async #finishedFile(upload: Upload): Promise<StoredFile> {
-    const file = await this.deps.files.find({ id: upload.id });
-    if (!file) throw new VaultError("FILE_GONE", `the file of upload ${upload.id} is gone`);
-    return file;
   }
 }

@@ -17,6 +17,13 @@ export async function isWhole(chunkMap: Pick<ChunkMap, "chunks">, upload: Upload
   return upload.length > 0 || (await chunkMap.chunks(upload.id, 0, 0)).length > 0;
 }
 
+/** Throws UPLOAD_INCOMPLETE unless the upload {@link isWhole}. */
+export async function requireWhole(chunkMap: Pick<ChunkMap, "chunks">, upload: Upload): Promise<void> {
+  if (await isWhole(chunkMap, upload)) return;
+  const message = `upload ${upload.id} stands at ${upload.offset} of ${upload.length}`;
+  throw new VaultError("UPLOAD_INCOMPLETE", message);
+}
+
 /** The file's row. `sha256` of the plain bytes, where it is known, goes into the sealed meta. */
 export async function fileOf(
   chunkMap: Pick<ChunkMap, "chunks">,

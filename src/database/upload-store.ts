@@ -55,7 +55,17 @@ export class UploadRows implements UploadStore {
       update uploads u set lease = lease + 1, leased_at = now(), length = coalesce(length, ${length}::bigint)
       where id = ${id} and stage = 'receiving' and expires_at > now() and "offset" = ${at.offset}
         and coalesce(length = ${length}::bigint, true) and coalesce("offset" <= ${length}::bigint, true)
+        and (length is not null or tail_object_key is not null or "offset" = 0
+          or coalesce("offset" < ${length}::bigint, true))
       returning ${COLUMNS}, ${WRAP}`);
+  }
+
+  async keep(tokenIds: readonly Uint8Array[], ttlSeconds: number): Promise<void> {
+    await sql`
+      update uploads set expires_at = greatest(expires_at, now() + make_interval(secs => ${ttlSeconds}))
+      where token_id = any(${tokenIds}::bytea[]) and stage = 'receiving' and expires_at > now()`.execute(
+      this.database.em().getKysely(),
+    );
   }
 
   async #readHeld(statement: RawBuilder<HeldRow>): Promise<HeldUpload | null> {
@@ -71,7 +81,8 @@ export class UploadRows implements UploadStore {
     return this.database.transaction(async em => {
       const db = em.getKysely();
       const { rows } = await sql<{ id: string }>`
-        update uploads set stage = ${stage} where id = ${id} and stage = 'receiving'
+        update uploads set stage = ${stage}
+        where id = ${id} and stage = 'receiving' and (${stage} <> 'expired' or expires_at <= now())
         returning id`.execute(db);
       if (rows.length === 0) return false;
       await sql`delete from grants where file_id = ${id}`.execute(db);

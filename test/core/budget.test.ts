@@ -50,6 +50,20 @@ describe("a budget", () => {
     expect(order).toEqual(["large", "small"]);
   });
 
+  test("forgets only those whose signal has fired, also where one of them gets its share by that", async () => {
+    const budget = new Budget(10, options);
+    const held = await budget.acquire(8);
+    const leaving = new AbortController();
+    const large = budget.acquire(9, leaving.signal);
+    const small = budget.acquire(2, leaving.signal);
+    const other = budget.acquire(10);
+    leaving.abort(new Error("gone"));
+    await expect(large).rejects.toThrow("gone");
+    held.release();
+    (await small).release();
+    expect((await other).amount).toBe(10);
+  });
+
   test("gives a share back once, however often it is released", async () => {
     const budget = new Budget(10, options);
     const share = await budget.acquire(4);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { ChunkRecord, StoredFile } from "../../src/core/model.js";
@@ -95,6 +96,24 @@ describe("what is stored of a file", () => {
       expect(objects.slice(dataCount)).toEqual(parityOf(file.parity, objects.slice(0, dataCount)));
     }
     expect(await small.read(file.hash, PASSWORD)).toEqual(plain);
+  });
+
+  test("has its memory until it is stored, also where it was read back", async () => {
+    await using own = await openVault({ parity: "default" });
+    const plain = bytesOf(DATA * PLAIN_PER_CHUNK, 30);
+    const { token } = await own.begin({ length: plain.length, chunkBytes: CHUNK_BYTES });
+    const append = (from: number, to: number) =>
+      own.uploads.append(token, from, pieces(plain.subarray(from, to), 700), { lastByte: "by-length" });
+    await append(0, 3 * PLAIN_PER_CHUNK);
+    const before = own.calls("put");
+    for (const bucket of own.faulty) bucket.stall("put");
+    const rest = append(3 * PLAIN_PER_CHUNK, plain.length);
+    while (own.calls("put") < before + 3) await sleep(10); // the last chunk, and the parity of all
+    const { rebuildBudget } = own.scrubbable;
+    expect(rebuildBudget.free).toBeLessThan(rebuildBudget.total);
+    for (const bucket of own.faulty) bucket.heal();
+    await rest;
+    expect(rebuildBudget.free).toBe(rebuildBudget.total);
   });
 
   test("reads nothing back for a stripe that an append leaves open", async () => {

@@ -41,6 +41,28 @@ async function appended({
   return { token, plain, reservations, unused: Number(row?.["count"]) };
 }
 
+test("what was reserved long ago is left to the sweep: another name is reserved", async () => {
+  const plain = bytesOf(8 * PLAIN_PER_CHUNK, 20);
+  const { token, upload } = await vault.begin({ length: plain.length, chunkBytes: CHUNK_BYTES });
+  const now = performance.now.bind(performance);
+  let isLater = false;
+  jest.spyOn(performance, "now").mockImplementation(() => now() + (isLater ? 301_000 : 0));
+  async function* slow() {
+    yield* pieces(plain.subarray(0, PLAIN_PER_CHUNK + 1), 700);
+    await vault.settled();
+    isLater = true;
+    yield* pieces(plain.subarray(PLAIN_PER_CHUNK + 1), 700);
+  }
+  await vault.uploads.append(token, 0, slow(), { lastByte: "by-length", announcedBytes: plain.length });
+  jest.restoreAllMocks();
+  const old = await vault.sql("select object_key from pending_objects where upload_id = ?", [upload.id]);
+  expect(old).toHaveLength(11); // all but the first, and the parity of two stripes
+  const { hash } = await vault.uploads.finish(token);
+  expect(await vault.read(hash, PASSWORD)).toEqual(plain);
+  await vault.sweep();
+  expect(await vault.objects()).toHaveLength(12 + (await vault.manifestObjects(upload.id)).length);
+});
+
 describe("an append that says how many bytes it brings", () => {
   const CHUNKS = (count: number) => count * PLAIN_PER_CHUNK;
   test.each([

@@ -119,9 +119,16 @@ describe("end", () => {
     expect(await s.grants.find({ passwordOf: upload.id })).toBeNull();
   });
 
+  test("as expired is for those whose time is over", async () => {
+    const upload = await beginUpload(s);
+    expect(await s.uploads.end(upload.id, "expired")).toBe(false);
+    await run(s, `update uploads set expires_at = now() where id = '${upload.id}'`);
+    expect(await s.uploads.end(upload.id, "expired")).toBe(true);
+  });
+
   test("is done by one of many, and never to a finished upload", async () => {
     const upload = await beginUpload(s);
-    const ended = await times(10, () => s.uploads.end(upload.id, "expired"));
+    const ended = await times(10, () => s.uploads.end(upload.id, "failed"));
     expect(ended.filter(Boolean)).toHaveLength(1);
 
     const whole = await beginUpload(s);

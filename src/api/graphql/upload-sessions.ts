@@ -94,11 +94,8 @@ export class UploadSessionResolver {
   async #abandon(text: string, caller: Caller): Promise<Upload> {
     const token = tokenOf(text);
     if (token !== null) await this.deps.uploads.abandon(token, caller);
-    const upload = await this.#look(text); // now: it may have been finished meanwhile
+    const upload = await this.#look(text);
     if (!upload) throw new VaultError("NOT_FOUND", "no upload has this token");
-    if (upload.stage === "finished") {
-      throw new VaultError("UPLOAD_ALREADY_FINISHED", `upload ${upload.id} is a file`);
-    }
     return upload;
   }
 }
