@@ -4,12 +4,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { TestServer } from "../support/server.js";
 import { startServer } from "../support/server.js";
 import { FORM_TYPE, PASSWORD, countRows, field, file, formBody, rawClient, store } from "./client.js";
+import { begin, head as headOf } from "./tus/client.js";
 
 const LIMITS = { idleTimeoutMs: 400, minBytesPerSecond: 1000, rateWindowMs: 800, headersTimeoutMs: 400 };
 
+const logged: string[] = [];
+const logTo = { write: (line: string) => void logged.push(line) };
+
 let server: TestServer;
 beforeAll(async () => {
-  server = await startServer({}, { limits: LIMITS });
+  server = await startServer({ LOG_LEVEL: "error" }, { limits: LIMITS, logTo });
 });
 afterAll(() => server.stop());
 
@@ -35,6 +39,21 @@ describe("a client that is too slow", () => {
     client.socket.write(path === "/api/upload" ? body.subarray(0, 300) : '{"query":');
     expect(await client.answered(2000)).toMatch(/^HTTP\/1\.1 408 [\s\S]*"SLOW_CLIENT"/);
     expect(await client.closed(5000)).toBe(true);
+  });
+
+  test("with its PATCH is told so, and no fault of ours is logged", async () => {
+    const { location } = await begin(server.url, { "Upload-Length": "1000" });
+    const client = await rawClient(server.url);
+    const { pathname } = new URL(location);
+    client.socket.write(
+      `PATCH ${pathname} HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n` +
+        "Content-Type: application/offset+octet-stream\r\nContent-Length: 1000\r\n\r\nsome",
+    );
+    expect(await client.answered(2000)).toMatch(/^HTTP\/1\.1 408 /);
+    expect(await client.closed(5000)).toBe(true);
+    await sleep(500);
+    expect((await headOf(location)).headers["upload-offset"]).toBe("4");
+    expect(logged).toEqual([]);
   });
 
   test("with a byte now and then is cut off all the same", async () => {

@@ -11,7 +11,7 @@ import { VaultError } from "../../core/errors.js";
 import type { Upload } from "../../core/model.js";
 import { callerOf } from "../caller.js";
 import type { ApiDeps } from "../deps.js";
-import { answerOf } from "../errors.js";
+import { answerOf, badRequest } from "../errors.js";
 import { endEarly } from "../leftovers.js";
 import { signalOf } from "../limits.js";
 import { track } from "../under-way.js";
@@ -27,6 +27,8 @@ const VERSION = "1.0.0";
 const BODY_TYPE = "application/offset+octet-stream";
 /** How long the body of a client that is gone may take to end, in milliseconds. */
 const GONE_GRACE_MS = 2_000;
+const SHOWN = /^(tus|upload|content)-/;
+const DIGITS = /^\d+$/;
 const OVERRIDABLE = ["PATCH", "DELETE", "HEAD", "OPTIONS"];
 
 export function tusRoutes(deps: ApiDeps): RequestHandler {
@@ -67,20 +69,25 @@ async function answer(deps: ApiDeps, tus: Server, context: TusContext): Promise<
     res.setHeader("Allow", "POST, HEAD, PATCH, DELETE, OPTIONS");
     throw new VaultError("METHOD_NOT_ALLOWED", "not a method of tus");
   }
-  const answered = await withContext(context, () => tus.handleWeb(withoutBody(req)));
+  const answered = await withContext(context, () => tus.handleWeb(shown(context)));
+  if (res.headersSent) return; // it was too slow, and was told
   res.status(answered.status).set(Object.fromEntries(answered.headers));
   await endEarly(req, res, await answered.text());
 }
 
 /**
- * What @tus/server is shown of a request. The body would come to the store through a web stream and three Node streams,
- * which copy it twice and leave a collection's worth of garbage for each 64 MiB: the store reads it where it comes in.
+ * What @tus/server is shown of a request: the headers of the protocol, since it refuses some values of others, and of those no
+ * length that was declared before, since it refuses to be told again. The body would come to the store through a web stream
+ * and three Node streams, which copy it twice and leave a collection's worth of garbage for each 64 MiB: the store reads it
+ * where it comes in.
  */
-function withoutBody({ method, originalUrl, headers }: ExpressRequest): Request {
-  const shown = Object.entries(headers).flatMap(([name, value]) =>
-    value === undefined ? [] : [[name, String(value)] as [string, string]],
+function shown({ req: { method, headers }, upload }: TusContext): Request {
+  const isKnown = headers["upload-length"] === String(upload?.length);
+  const names = Object.keys(headers).filter(
+    name => SHOWN.test(name) && !(isKnown && name === "upload-length"),
   );
-  return new Request(new URL(originalUrl, "http://tus"), { method, headers: shown });
+  const pairs = names.map(name => [name, String(headers[name])] as [string, string]);
+  return new Request("http://tus/files", { method, headers: pairs });
 }
 
 function tusServer(deps: ApiDeps): Server {
@@ -103,12 +110,15 @@ function tusServer(deps: ApiDeps): Server {
       return token;
     },
     generateUrl: (_req, { id }) => `${deps.publicUrl()}/files/${id}`,
-    getFileIdFromRequest: (_req, lastPath) => lastPath,
+    getFileIdFromRequest: () => tusContext().req.path.slice(1),
     async onUploadFinish(_req, { id }) {
       const context = tusContext();
       const { res, caller } = context;
       const hash = await finishUpload(uploads, id, await uploadSeen(context, uploads, id), caller);
-      if (hash === null) return {};
+      if (hash === null) {
+        res.setHeader("Upload-Expires", expiresHeader(await uploads.find(id)));
+        return {};
+      }
       res.removeHeader("Upload-Expires");
       return { headers: { "File-Hash": hash } };
     },
@@ -213,6 +223,10 @@ const checkProtocol: RequestHandler = (req, res, next) => {
   }
   if (req.method === "PATCH" && req.get("Content-Type") !== BODY_TYPE) {
     throw new VaultError("UNSUPPORTED_MEDIA_TYPE", "a PATCH of another type");
+  }
+  // @tus/server reads “5e+21” as 5.
+  for (const name of ["Upload-Length", "Upload-Offset"]) {
+    if (!DIGITS.test(req.get(name) ?? "0")) throw badRequest(`${name} is a whole number, in digits.`, name);
   }
   next();
 };

@@ -46,9 +46,12 @@ export class TusStore extends DataStore {
     const context = tusContext();
     const { checksum, signal, req, res } = context;
     const upload = await uploadSeen(context, this.uploads, token);
-    if (upload.stage === "finished" && upload.offset === offset) return offset; // a PATCH of nothing, sent again
     const body = bodyOf(req);
     const source = checksum ? checksum.hashing(body) : body;
+    if (offset === upload.offset && offset === upload.length) {
+      await requireNothing(source, offset);
+      if (upload.stage === "finished") return offset; // sent again
+    }
     const verify = checksum ? { verify: () => checksum.verify() } : {};
     const reached = await this.uploads.append(token, offset, source, {
       lastByte: "by-length",
@@ -70,9 +73,7 @@ export class TusStore extends DataStore {
 
   /** Throws NOT_FOUND for one that is gone already. A file that came of it goes only by its password. */
   override async remove(token: string): Promise<void> {
-    const { id, stage } = await this.uploads.find(token);
-    if (stage === "finished")
-      throw new VaultError("UPLOAD_ALREADY_FINISHED", `upload ${id} is a file by now`);
+    await this.uploads.find(token);
     await this.uploads.abandon(token, tusContext().caller);
   }
 
@@ -93,6 +94,13 @@ export class TusStore extends DataStore {
  */
 function bodyOf(req: IncomingMessage): Pieces {
   return new Pieces(req, { broken: () => undefined, staysOpen: true });
+}
+
+/** Throws LENGTH_EXCEEDED for a body where none can follow. */
+async function requireNothing(source: AsyncIterable<Uint8Array>, max: number): Promise<void> {
+  for await (const { length } of source) {
+    if (length > 0) throw new VaultError("LENGTH_EXCEEDED", "bytes after the end", { facts: { max } });
+  }
 }
 
 /** Undefined where the body comes in pieces without a length. */

@@ -1,6 +1,7 @@
 /** Raw requests of the tus protocol, header by header. */
 import type { IncomingHttpHeaders } from "node:http";
 import { request } from "node:http";
+import pg from "pg";
 
 export const PASSWORD = "correct horse";
 export const TUS = { "Tus-Resumable": "1.0.0" };
@@ -71,6 +72,16 @@ export function patch(
 
 export function head(location: string): Promise<Reply> {
   return tus("HEAD", location);
+}
+
+/** What a statement gives that is run in the server's database. */
+export async function sql(databaseUrl: string, text: string): Promise<unknown[]> {
+  const client = new pg.Client(databaseUrl);
+  await client.connect();
+  return client
+    .query(text)
+    .then(({ rows }) => rows)
+    .finally(() => client.end());
 }
 
 /** The file's bytes, by hash and password. */

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { TestServer } from "../../support/server.js";
 import { startServer } from "../../support/server.js";
 import { bytesOf } from "../../support/vault.js";
-import { base64, begin, BODY, head, patch, retrieve, tus } from "./client.js";
+import { base64, begin, BODY, head, patch, retrieve, sql, tus } from "./client.js";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -92,6 +92,31 @@ describe("Concatenation", () => {
     const got = await retrieve(server.url, state.headers["file-hash"]);
     expect(Buffer.compare(got, Buffer.concat([large, large]))).toBe(0);
   }, 180_000);
+
+  test("no part expires while a whole is made of it", async () => {
+    const one = await part(Buffer.from("hello"));
+    const soon = "update uploads set expires_at = now() + interval '1 minute' where stage = 'receiving'";
+    await sql(server.databaseUrl, soon);
+    await final(one);
+    const { headers } = await head(one);
+    expect(Date.parse(String(headers["upload-expires"]))).toBeGreaterThan(Date.now() + 3_600_000);
+  });
+
+  test("a whole of which a part is gone has failed", async () => {
+    const large = bytesOf(33 * 1024 * 1024, 3);
+    const parts = [await part(large), await part(large)];
+    const { location } = await final(...parts);
+    expect((await tus("DELETE", parts[1] ?? "")).status).toBe(204); // long before it is read
+    const stall =
+      "update uploads set expires_at = expires_at - interval '1 minute' where stage = 'receiving'";
+    await sql(server.databaseUrl, stall);
+    let { status } = await head(location);
+    while (status === 200) {
+      await sleep(100);
+      ({ status } = await head(location));
+    }
+    expect(status).toBe(404);
+  }, 60_000);
 
   test("a part is no file: it has no hash, and its last byte makes none", async () => {
     const one = await part(Buffer.from("hello"));

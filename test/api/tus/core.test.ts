@@ -1,9 +1,10 @@
 /** The sentences are those of the protocol, version 1.0.0: https://tus.io/protocols/resumable-upload */
+import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { TestServer } from "../../support/server.js";
 import { startServer } from "../../support/server.js";
 import { bytesOf } from "../../support/vault.js";
-import { base64, begin, BODY, head, patch, retrieve, tus } from "./client.js";
+import { base64, begin, BODY, head, patch, retrieve, TUS, tus } from "./client.js";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -76,6 +77,36 @@ describe("Core protocol: PATCH", () => {
 
   test("If the Server receives a PATCH request against a non-existent resource it SHOULD return a 404 Not Found status", async () => {
     expect((await patch(`${server.url}/files/${"B".repeat(43)}`, 0, "hello")).status).toBe(404);
+  });
+
+  test.each(["Upload-Length", "Upload-Offset"])("%s is a whole number in digits alone", async name => {
+    const { location } = await begin(server.url, { "Upload-Defer-Length": "1" });
+    await patch(location, 0, "hello");
+    for (const value of ["5e+21", "-5", "+5", "0x5", "5.0", " ", "five"])
+      expect((await patch(location, 5, "", { [name]: value })).status).toBe(400);
+    expect((await head(location)).headers).toMatchObject({
+      "upload-offset": "5",
+      "upload-defer-length": "1",
+    });
+  });
+
+  test("bytes after the end are refused, also where the body does not say how many it has", async () => {
+    const { location } = await begin(server.url, { "Upload-Length": "5" });
+    for (const offset of [0, 5, 5]) {
+      const body = Readable.toWeb(Readable.from(["hello"])) as ReadableStream;
+      const headers = { ...TUS, ...BODY, "Upload-Offset": String(offset) };
+      const { status } = await fetch(location, { method: "PATCH", headers, body, duplex: "half" });
+      expect(status).toBe(offset === 0 ? 204 : 413);
+    }
+    expect((await patch(location, 5, "")).status).toBe(204);
+  });
+
+  test("what proxies add to a request or its URL changes nothing", async () => {
+    const forwarded = { "X-Forwarded-Proto": "https, http" };
+    const { location, reply } = await begin(server.url, { "Upload-Length": "5", ...forwarded });
+    expect(reply.status).toBe(201);
+    expect((await patch(`${location}?via=proxy`, 0, "hello", forwarded)).status).toBe(204);
+    expect((await tus("DELETE", `${location}?via=proxy`, forwarded)).status).toBe(409);
   });
 
   test("more bytes than the declared length are refused, and none of the excess is kept", async () => {

@@ -1,11 +1,10 @@
 /** The sentences are those of the protocol, version 1.0.0: https://tus.io/protocols/resumable-upload */
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import pg from "pg";
 import type { TestServer } from "../../support/server.js";
 import { startServer } from "../../support/server.js";
 import { bytesOf } from "../../support/vault.js";
-import { base64, begin, BODY, head, PASSWORD, patch, retrieve, tus } from "./client.js";
+import { base64, begin, BODY, head, PASSWORD, patch, retrieve, sql, tus } from "./client.js";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -14,15 +13,6 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 const LENGTH = { "Upload-Length": "11" };
-
-async function sql(text: string): Promise<unknown[]> {
-  const client = new pg.Client(server.databaseUrl);
-  await client.connect();
-  return client
-    .query(text)
-    .then(({ rows }) => rows)
-    .finally(() => client.end());
-}
 
 const checksum = (algorithm: string, body: string) => ({
   "Upload-Checksum": `${algorithm} ${createHash(algorithm).update(body).digest("base64")}`,
@@ -165,6 +155,15 @@ describe("Creation Defer Length", () => {
     expect((await retrieve(server.url, headers["file-hash"])).toString()).toBe("hello world");
   });
 
+  test("a request that declared the length and failed may be sent again as it was", async () => {
+    const { location } = await begin(server.url, { "Upload-Defer-Length": "1" });
+    await patch(location, 0, "hello");
+    const last = { "Upload-Length": "11" };
+    expect((await patch(location, 5, " world", { ...last, ...checksum("sha1", "no") })).status).toBe(460);
+    expect((await patch(location, 5, " world", { "Upload-Length": "12" })).status).toBe(400);
+    expect((await patch(location, 5, " world", last)).status).toBe(204);
+  });
+
   test("an upload without a declared length stops at the largest file there may be", async () => {
     const { location } = await begin(server.url, { "Upload-Defer-Length": "1" });
     const reply = await patch(location, 0, bytesOf(1024 * 1024 + 1, 1));
@@ -182,10 +181,21 @@ describe("Expiration", () => {
     }
   });
 
+  test("a part expires as well, and says when, also once it is whole", async () => {
+    const partial = { "Upload-Concat": "partial", "Upload-Password": undefined };
+    const { location } = await begin(server.url, { ...partial, ...LENGTH });
+    const empty = await begin(server.url, { ...partial, "Upload-Length": "0" });
+    for (const { headers } of [await patch(location, 0, "hello world"), empty.reply])
+      expect(Date.parse(String(headers["upload-expires"]))).toBeGreaterThan(Date.now());
+  });
+
   test("If a Client does attempt to resume an upload which has since been removed by the Server, the Server SHOULD respond with 410 Gone if it keeps track of expired uploads", async () => {
     const { location } = await begin(server.url, LENGTH);
     await patch(location, 0, "hello");
-    await sql("update uploads set expires_at = now() - interval '1 second' where stage = 'receiving'");
+    await sql(
+      server.databaseUrl,
+      "update uploads set expires_at = now() - interval '1 second' where stage = 'receiving'",
+    );
     for (const { status } of [
       await head(location),
       await patch(location, 5, " world"),

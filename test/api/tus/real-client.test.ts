@@ -1,13 +1,16 @@
 /** tus-js-client, as a front end uses it. */
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import type { UploadOptions } from "tus-js-client";
+import type { HttpRequest, HttpResponse, UploadOptions } from "tus-js-client";
 import { Upload } from "tus-js-client";
 import { FlakyProxy, seeded, STEADY } from "../../support/flaky-proxy.js";
 import type { TestServer } from "../../support/server.js";
 import { startServer } from "../../support/server.js";
 import { bytesOf } from "../../support/vault.js";
-import { base64, PASSWORD, retrieve } from "./client.js";
+import { base64, begin, PASSWORD, patch, retrieve } from "./client.js";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -69,6 +72,41 @@ test("pauses and goes on, also as another client that knows only the URL", async
   second.upload.start();
   await expectStored(await second.done, plain);
 });
+
+test("goes on with what was sent when the server is not there yet to say how much that was", async () => {
+  const plain = Buffer.from(bytesOf(1_000_000, 6));
+  const { location } = await begin(server.url, { "Upload-Length": String(plain.length) });
+  await patch(location, 0, plain.subarray(0, 600_000));
+  const starting = createServer((_req, res) => void res.writeHead(503).end()).listen(0, "127.0.0.1");
+  await once(starting, "listening");
+  const { port } = starting.address() as AddressInfo;
+  const methods: string[] = [];
+  let hash = "";
+  const { upload, done } = uploading(plain, {
+    uploadUrl: location, // beside an endpoint: where it is gone, another would be begun
+    onBeforeRequest: req => {
+      methods.push(req.getMethod());
+      if (methods.length === 1) Object.assign(req, { _url: `http://127.0.0.1:${port}` });
+    },
+    onAfterResponse: (req, res) => {
+      refuseToForget(req, res);
+      hash = res.getHeader("File-Hash") ?? hash;
+    },
+  });
+  upload.start();
+  await done;
+  starting.close();
+  expect(methods).toEqual(["HEAD", "HEAD", "PATCH"]);
+  await expectStored(hash, plain);
+});
+
+/** As docs/uploads.md has it. */
+function refuseToForget(req: HttpRequest, res: HttpResponse): void {
+  const status = res.getStatus();
+  if (req.getMethod() === "HEAD" && status >= 400 && ![404, 410].includes(status)) {
+    throw new Error(`cannot tell yet how the upload stands: ${status}`);
+  }
+}
 
 test("uploads a stream whose length it does not know", async () => {
   const plain = Buffer.from(bytesOf(1_000_000, 3));
