@@ -254,8 +254,8 @@ describe("uploads", () => {
   });
 
   test("are of the stage that the clock says, whether or not the sweep has come by", async () => {
-    const late = await t.uploads.create(newUpload({ ttlSeconds: 0 }), []);
-    const [swept, open] = [await beginUpload(t), await beginUpload(t)];
+    const begin = () => t.uploads.create(newUpload({ ttlSeconds: 0 }), []);
+    const [late, swept, open] = [await begin(), await begin(), await beginUpload(t)];
     await t.uploads.end(swept.id, "expired");
     const of = async (page: PageRequest, ...stage: Upload["stage"][]) => t.catalogue.uploads(page, { stage });
     const idsOf = async (...stage: Upload["stage"][]) =>
