@@ -117,7 +117,9 @@ async function build(
     isDatabaseAway: isUnavailable,
     settings: { ...settingsOf(config, version, admin.token), ...options.limits },
   });
-  closers.add(() => api.drain(config.DRAIN_SECONDS * 1000));
+  let background: { stop(): Promise<void> } | undefined;
+  // Both at once: a job may take a while to end, and clients are to be told at once.
+  closers.add(() => Promise.all([api.drain(config.DRAIN_SECONDS * 1000), background?.stop()]));
   return {
     log,
     welcome: config.DATABASE_URL === undefined ? admin.welcome : null,
@@ -131,10 +133,7 @@ async function build(
         watching.signal,
       );
       closers.add(async () => watching.abort());
-      if (options.hasJobs !== false) {
-        const background = await startBackground(database, vault, config, log);
-        closers.add(() => background.stop());
-      }
+      if (options.hasJobs !== false) background = await startBackground(database, vault, config, log);
       log.info({ url, buckets: vault.buckets.count }, "listening");
       return url;
     },

@@ -1,6 +1,7 @@
 /**
  * Ends an attempt that takes too long. It settles even if the adapter never does: a hung disk cannot be cancelled,
- * and what is left of the attempt is then ignored (harmless: every operation of the port is idempotent).
+ * and what is left of the attempt is then ignored: every operation of the port is idempotent, but a system call that hangs
+ * keeps its thread (open.ts).
  */
 import { BucketError } from "../core/errors.js";
 import type { Bucket } from "../core/ports.js";
@@ -17,6 +18,9 @@ export interface DeadlineOptions {
   readonly perMiBMs: number;
 }
 
+/** An attempt whose time was up. */
+export class LateError extends BucketError {}
+
 /** Makes a call `unavailable` when its time is up, and tells the adapter to stop. */
 export function withDeadline(inner: Bucket, { baseMs, perMiBMs }: DeadlineOptions): Bucket {
   return wrap(inner, async ({ operation, key, maxBytes }, attempt, signal) => {
@@ -26,7 +30,7 @@ export function withDeadline(inner: Bucket, { baseMs, perMiBMs }: DeadlineOption
     const stop = new AbortController();
     const late = () => {
       const what = [operation, key].filter(Boolean).join(" ");
-      stop.abort(new BucketError("unavailable", `${inner.name}: ${what}: no answer in ${limitMs} ms`));
+      stop.abort(new LateError("unavailable", `${inner.name}: ${what}: no answer in ${limitMs} ms`));
     };
     const cancel = () => stop.abort(signal?.reason);
     const timer = setTimeout(late, limitMs);

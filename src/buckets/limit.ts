@@ -1,8 +1,10 @@
 /**
  * Lets at most so many operations run on a bucket at once; the rest wait in order of arrival. Own code, not p-limit:
- * who gives up must leave the queue at once, for a waiting put holds its bytes.
+ * who gives up must leave the queue at once, for a waiting put holds its bytes. Where the bucket lets one attempt wait for its whole
+ * deadline, those in the queue have waited as long, and end with it: one after the other they would hold their bytes for minutes.
  */
 import type { Bucket } from "../core/ports.js";
+import { LateError } from "./deadline.js";
 import { wrap } from "./wrap.js";
 
 export function limited(inner: Bucket, maxConcurrent: number): Bucket {
@@ -12,6 +14,9 @@ export function limited(inner: Bucket, maxConcurrent: number): Bucket {
     await places.take(signal);
     try {
       return await attempt(signal);
+    } catch (error) {
+      if (error instanceof LateError) places.refuseWaiting(error);
+      throw error;
     } finally {
       places.giveBack();
     }
@@ -20,7 +25,7 @@ export function limited(inner: Bucket, maxConcurrent: number): Bucket {
 
 class Places {
   /** Insertion order is the order of service. */
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting = new Set<Waiter>();
 
   constructor(private free: number) {}
 
@@ -37,22 +42,35 @@ class Places {
       return;
     }
     this.#waiting.delete(next);
-    next();
+    next.enter();
+  }
+
+  refuseWaiting(reason: Error): void {
+    for (const waiter of this.#waiting) waiter.leave(reason);
   }
 
   /** Resolves when a place has been handed over. */
   #turn(signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
-      const leave = () => {
-        this.#waiting.delete(enter);
-        reject(signal?.reason);
+      const onAbort = () => waiter.leave(signal?.reason);
+      const waiter: Waiter = {
+        enter() {
+          signal?.removeEventListener("abort", onAbort);
+          resolve();
+        },
+        leave: reason => {
+          signal?.removeEventListener("abort", onAbort);
+          this.#waiting.delete(waiter);
+          reject(reason);
+        },
       };
-      const enter = () => {
-        signal?.removeEventListener("abort", leave);
-        resolve();
-      };
-      this.#waiting.add(enter);
-      signal?.addEventListener("abort", leave, { once: true });
+      this.#waiting.add(waiter);
+      signal?.addEventListener("abort", onAbort, { once: true });
     });
   }
+}
+
+interface Waiter {
+  enter(): void;
+  leave(reason: unknown): void;
 }

@@ -1,14 +1,16 @@
 /**
  * Opens the configured buckets and wraps each in the same policy. From the outside in:
  *
- *     retry → limit → metered → deadline → adapter
+ *     retry → limit → metered → deadline → (threads →) adapter
  *
  * A pause between tries holds no place in the queue; waiting for a place does not count against the deadline, so a
  * busy bucket is not taken for a broken one; and the meter sees every attempt, those that ended at the deadline too.
+ * A folder has a second limit within the deadline: a system call that hangs keeps its thread, and all folders share those.
  */
 import type { Registry } from "prom-client";
 import { BucketError } from "../core/errors.js";
 import type { Bucket, BucketSize } from "../core/ports.js";
+import { untilAborted } from "./abort.js";
 import type { DeadlineOptions } from "./deadline.js";
 import { withDeadline } from "./deadline.js";
 import { DiskBucket } from "./disk.js";
@@ -26,6 +28,9 @@ export interface BucketPolicy {
   /** Operations under way on one bucket at once. */
   readonly maxConcurrent: number;
 }
+
+/** Of a folder, in place of `maxConcurrent`: a quarter of the threads that there are (UV_THREADPOOL_SIZE in scripts/run.mjs). */
+const MAX_CONCURRENT_ON_DISK = 4;
 
 /** Worst case before core goes around a bucket: three attempts of ten seconds. 250 ms per MiB is 4 MiB/s. */
 export const DEFAULT_POLICY: BucketPolicy = {
@@ -78,9 +83,10 @@ export async function openBuckets(
       const { adapter, ...opened } =
         spec.provider === "gcs"
           ? await openGcs(spec, await gcsClient(), policy.deadline.baseMs)
-          : await openDisk(spec, isReadOnly);
+          : await openDisk(spec, isReadOnly, policy.deadline.baseMs);
       health.note(spec.name, "open", opened.problem?.failure ?? "ok", performance.now() - began);
-      return { ...opened, bucket: withPolicy(adapter, metrics, health, policy) };
+      const hasThreads = spec.provider === "disk";
+      return { ...opened, bucket: withPolicy(adapter, metrics, health, policy, hasThreads) };
     }),
   );
 }
@@ -90,18 +96,21 @@ function withPolicy(
   metrics: BucketMetrics,
   health: HealthOfBuckets,
   policy: BucketPolicy,
+  hasThreads: boolean,
 ): Bucket {
-  const attempt = metered(withDeadline(adapter, policy.deadline), metrics, health);
-  return retrying(limited(attempt, policy.maxConcurrent), policy.retry);
+  const most = hasThreads ? Math.min(policy.maxConcurrent, MAX_CONCURRENT_ON_DISK) : policy.maxConcurrent;
+  const inner = hasThreads ? limited(adapter, most) : adapter;
+  const attempt = metered(withDeadline(inner, policy.deadline), metrics, health);
+  return retrying(limited(attempt, most), policy.retry);
 }
 
 type Adapted = Omit<OpenedBucket, "bucket"> & { adapter: Bucket };
 
-async function openDisk(spec: BucketSpec, isReadOnly: boolean): Promise<Adapted> {
+async function openDisk(spec: BucketSpec, isReadOnly: boolean, timeoutMs: number): Promise<Adapted> {
   const adapter = new DiskBucket(spec.name, spec.target);
   if (isReadOnly) return { spec, adapter, size: adapter, problem: null };
   try {
-    await adapter.open();
+    await inTime(spec, timeoutMs, signal => untilAborted(adapter.open(), signal));
     return { spec, adapter, size: adapter, problem: null };
   } catch (error) {
     return { spec, adapter, size: adapter, problem: asProblem(error) };
@@ -121,14 +130,24 @@ async function openGcs(spec: BucketSpec, client: GcsClient, timeoutMs: number): 
   const { GcsBucket } = await import("./gcs.js");
   const adapter = new GcsBucket(client, spec.target);
   // The bucket is asked even if the region is configured: the operator learns at the start that it is not there.
-  const late = new BucketError("unavailable", `${spec.name}: metadata: no answer in ${timeoutMs} ms`);
-  const deadline = new AbortController();
-  const timer = setTimeout(() => deadline.abort(late), timeoutMs);
   try {
-    const location = await client.location(spec.target, deadline.signal);
+    const location = await inTime(spec, timeoutMs, signal => client.location(spec.target, signal));
     return { spec: { ...spec, region: spec.region ?? location }, adapter, size: BOUNDLESS, problem: null };
   } catch (error) {
     return { spec, adapter, size: BOUNDLESS, problem: asProblem(error) };
+  }
+}
+
+async function inTime<T>(
+  { name }: BucketSpec,
+  timeoutMs: number,
+  open: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const late = new BucketError("unavailable", `${name}: opening: no answer in ${timeoutMs} ms`);
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(late), timeoutMs);
+  try {
+    return await open(deadline.signal);
   } finally {
     clearTimeout(timer);
   }

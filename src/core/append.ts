@@ -79,7 +79,7 @@ export async function append(deps: AppendDeps, request: AppendRequest): Promise<
   const { upload, dek, announcedBytes } = request;
   if (request.verify) checkLength(upload.offset + (announcedBytes ?? 0), limitsOf(deps, request));
   // The tail comes into the first buffer, whose memory it has before.
-  const share = upload.tail ? await chunkMemory(deps, request) : undefined;
+  const share = upload.tail ? await chunkMemory(deps, upload, request.signal) : undefined;
   try {
     const [tail, span] = await Promise.all([
       loadTail(deps, upload, dek),
@@ -96,8 +96,8 @@ function limitsOf({ maxUploadBytes }: AppendDeps, { upload, verify }: AppendRequ
 }
 
 /** Twice: a chunk is in memory plain and sealed at once. */
-function chunkMemory({ budget }: AppendDeps, { upload, signal }: AppendRequest): Promise<Share> {
-  return budget.acquire(2 * upload.layout.chunkBytes, signal);
+function chunkMemory({ budget }: AppendDeps, { layout }: Upload, signal?: AbortSignal): Promise<Share> {
+  return budget.acquire(2 * layout.chunkBytes, signal);
 }
 
 class Writer {
@@ -116,6 +116,8 @@ class Writer {
   readonly #underWay = new Set<Promise<void>>();
   /** Fires when going on is pointless: a chunk or a commit failed, or memory is wanted elsewhere. */
   readonly #stop = new AbortController();
+  /** That, or the request is over. */
+  readonly #signal: AbortSignal;
   #failure: unknown;
 
   constructor(
@@ -124,7 +126,8 @@ class Writer {
     span: Span,
     share: Share | undefined,
   ) {
-    const { upload, dek } = request;
+    const { upload, dek, signal } = request;
+    this.#signal = AbortSignal.any(signal ? [signal, this.#stop.signal] : [this.#stop.signal]);
     this.#share = share;
     const { firstChunkIndex, earlier } = span;
     this.#upload = upload;
@@ -176,10 +179,8 @@ class Writer {
   }
 
   async #consume(): Promise<void> {
-    const signals = this.request.signal ? [this.request.signal, this.#stop.signal] : [this.#stop.signal];
-    const signal = AbortSignal.any(signals);
     const iterator = this.request.source[Symbol.asyncIterator]();
-    using steps = new Abortable(iterator, signal);
+    using steps = new Abortable(iterator, this.#signal);
     try {
       for (;;) {
         this.#share?.idle(() => this.#stop.abort(tooSlowForMemory()));
@@ -213,7 +214,7 @@ class Writer {
   }
 
   async #newBuffer(): Promise<Uint8Array> {
-    this.#share ??= await chunkMemory(this.deps, this.request);
+    this.#share ??= await chunkMemory(this.deps, this.#upload, this.#signal);
     return this.deps.sealer.buffer(this.#chunkPlainBytes);
   }
 
@@ -261,12 +262,14 @@ class Writer {
 
   async #storeParity(last: PlainChunk): Promise<ChunkRecord[]> {
     const { dataChunks } = this.#upload.parity;
-    const parity = await this.#stripes.close(last);
-    const records = await Promise.all(
-      parity.map((sealed, j) => this.#put(last.chunkIndex, dataChunks + j, sealed)),
-    );
-    this.#stripes.closed(last.chunkIndex);
-    return records;
+    try {
+      const parity = await this.#stripes.close(last);
+      const puts = parity.map((sealed, j) => this.#put(last.chunkIndex, dataChunks + j, sealed));
+      await Promise.allSettled(puts);
+      return await Promise.all(puts);
+    } finally {
+      this.#stripes.closed(last.chunkIndex);
+    }
   }
 
   /** Stores one chunk of the stripe that `chunkIndex` is of. */

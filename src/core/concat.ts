@@ -17,6 +17,8 @@ import type { Uploads } from "./uploads.js";
 const MAX_PARTS = 100;
 /** A whole that has not grown for this long has lost who drove it, in milliseconds. */
 const STALLED_MS = 10_000;
+/** Parts live an hour at least (UPLOAD_TTL_HOURS), in milliseconds. */
+const KEEP_EVERY_MS = 600_000;
 
 export class Concatenations {
   /** Those that this process drives, by upload id. */
@@ -83,29 +85,32 @@ export class Concatenations {
   }
 
   async #drive(token: string, upload: Upload, caller: Caller | null): Promise<StoredFile> {
-    const parts = await this.#partsOf(token, upload);
-    const { signal, onReclaim } = untilReclaimed(this.#closing.signal);
-    const read = (part: string, start: number) => this.uploads.read(part, start, signal, onReclaim);
-    const source = bytesOf(parts, upload.offset, read);
-    const announcedBytes = upload.length === null ? undefined : upload.length - upload.offset;
-    await this.uploads.append(token, upload.offset, source, {
-      lastByte: "by-length",
-      signal,
-      announcedBytes,
-    });
+    if (!(await this.uploads.isWhole(upload))) await this.#gather(token, upload, caller);
     // The parts stay until they expire: a client whose answer was lost asks again with the same ones.
     return this.uploads.finish(token, {}, caller);
   }
 
-  /** None of them expires while the whole is made. Where one is gone there never will be a whole: it has failed. */
-  async #partsOf(token: string, upload: Upload): Promise<readonly Part[]> {
+  /** Adds the parts' bytes, from where the whole stands on. */
+  async #gather(token: string, upload: Upload, caller: Caller | null): Promise<void> {
     const { parts } = this.uploads.factsOf(token, upload);
-    await this.uploads.keep(parts);
+    const { offset, length } = upload;
+    const { signal, onReclaim } = untilReclaimed(this.#closing.signal);
+    const source = bytesOf(await this.#find(parts, token, caller), offset, {
+      read: (part, start) => this.uploads.read(part, start, signal, onReclaim),
+      keep: () => this.uploads.keep(parts),
+    });
+    const announcedBytes = length === null ? undefined : length - offset;
+    await this.uploads.append(token, offset, source, { lastByte: "by-length", signal, announcedBytes });
+  }
+
+  /** Where a part is gone there never will be a whole, and what there is of it is dropped. */
+  async #find(parts: readonly string[], whole: string, caller: Caller | null): Promise<readonly Part[]> {
     const found: Part[] = [];
     try {
+      await this.uploads.keep(parts);
       for (const part of parts) found.push({ token: part, length: (await this.uploads.find(part)).offset });
     } catch (error) {
-      if (error instanceof VaultError && GONE.includes(error.code)) await this.uploads.fail(upload);
+      if (error instanceof VaultError && GONE.includes(error.code)) await this.uploads.abandon(whole, caller);
       throw error;
     }
     return found;
@@ -118,16 +123,30 @@ interface Part {
   readonly length: number;
 }
 
+interface Reading {
+  read(token: string, start: number): Promise<AsyncGenerator<Uint8Array>>;
+  /** Is called now and then, so that no part expires before it is read. */
+  keep(): Promise<void>;
+}
+
 /** The parts' bytes, one after the other, from `start` of the whole on. */
 async function* bytesOf(
   parts: readonly Part[],
   start: number,
-  read: (token: string, start: number) => Promise<AsyncGenerator<Uint8Array>>,
+  { read, keep }: Reading,
 ): AsyncGenerator<Uint8Array> {
   let before = 0;
+  let keptAt = performance.now();
   for (const { token, length } of parts) {
-    if (before + length > start) yield* await read(token, Math.max(0, start - before));
+    const from = Math.max(0, start - before);
     before += length;
+    if (from >= length) continue;
+    for await (const piece of await read(token, from)) {
+      yield piece;
+      if (performance.now() - keptAt < KEEP_EVERY_MS) continue;
+      keptAt = performance.now();
+      await keep();
+    }
   }
 }
 

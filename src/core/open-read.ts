@@ -67,6 +67,7 @@ export async function openRead(
   const failure = await Promise.race([ownFailure, sleep(lateMs, LATE, { signal: until }).catch(() => LATE)]);
   try {
     if (isOpen) return await own;
+    signal.throwIfAborted();
     if (failure === LATE && lateMs > 0) deps.buckets.latencies.addLate(row.bucketId);
     const rebuilt = openRebuilt(deps, reading, read, until);
     const opened = await Promise.any([own, rebuilt]);

@@ -57,7 +57,8 @@ export async function relocateChunk(
   using _held = await deps.budget.acquire(chunk.storedBytes, signal);
   const read = await readChunk(deps, chunk, signal);
   if (typeof read === "string") return read;
-  return rehouseChunk(deps, chunk, read, signal, { mostInBucket: 1, target: elsewhere(deps, holding) });
+  const target = elsewhere(deps, holding);
+  return await rehouseChunk(deps, chunk, read, signal, { mostInBucket: 1, target }); // with the memory held
 }
 
 /** Where a chunk may go that leaves its bucket: undefined where there is none but those that failed. */
@@ -100,7 +101,7 @@ export async function relocateTail(
   if (bytes === "unreadable") return bytes;
   if (bytes === null) return "missing";
   const target = elsewhere(deps, new Set([tail.bucketId]));
-  return store(deps, target, bytes, signal, to => deps.moves.swapTail(moveOf(deps, tail, to)));
+  return await store(deps, target, bytes, signal, to => deps.moves.swapTail(moveOf(deps, tail, to)));
 }
 
 function moveOf<Placed extends ObjectRef>(

@@ -36,7 +36,7 @@ export interface PlainChunk {
 interface OpenStripe {
   /** Null: there was no memory for a sum. */
   readonly share: Share | null;
-  /** Of what was read back, and of the parity that came of it. */
+  /** Of what is read back, and of the parity that comes of it where there is no share. */
   readBack: Share | null;
   /** Made with the first chunk, whose size is that of the parity chunks. */
   sum: ParitySum | null;
@@ -105,7 +105,7 @@ export class Stripes {
       const missing = Array.from({ length: count }, (_, shard) => shard).filter(
         shard => !stripe.summed.has(shard),
       );
-      if (missing.length > 0) stripe.readBack = await this.#memoryToReadBack();
+      if (missing.length > 0) stripe.readBack = await this.#memoryToReadBack(stripe);
       for (const shard of missing) {
         const row = await this.#rowOf(stripe, this.stripeOf(chunkIndex), shard);
         stripe.sum ??= this.#newSum(shard === 0 ? row.storedBytes : this.upload.layout.chunkBytes);
@@ -114,11 +114,13 @@ export class Stripes {
       // Memory that nothing was added to holds anything at all: it must never be stored.
       if (!stripe.sum || stripe.sum.isEmpty)
         throw new VaultError("INTERNAL", `upload ${this.upload.id}: an empty parity sum`);
-      return this.deps.sealer.end(stripe.sum);
+      const parity = await this.deps.sealer.end(stripe.sum);
+      if (stripe.share) stripe.readBack?.release(); // the parity has memory of its own
+      return parity;
     });
   }
 
-  /** To be called when the parity chunks of the stripe are stored. */
+  /** To be called when the parity chunks of the stripe are stored, or will not be: nothing more is waited for with their memory. */
   closed(chunkIndex: number): void {
     const stripe = this.stripeOf(chunkIndex);
     letGo(this.#open.get(stripe));
@@ -156,9 +158,11 @@ export class Stripes {
     return this.deps.sealer.begin(this.upload.parity, bytes);
   }
 
-  #memoryToReadBack(): Promise<Share> {
+  /** For one chunk at a time, and for the sum where that has none. */
+  #memoryToReadBack({ share }: OpenStripe): Promise<Share> {
     const { layout, parity } = this.upload;
-    return this.deps.rebuildBudget.acquire((parity.parityChunks + 1) * layout.chunkBytes);
+    const chunks = share ? 1 : 1 + parity.parityChunks;
+    return this.deps.rebuildBudget.acquire(chunks * layout.chunkBytes);
   }
 
   async #rowOf(open: OpenStripe, stripe: number, shard: number): Promise<ChunkRecord> {

@@ -130,9 +130,10 @@ class Pass {
     await eachAtOnce(PARALLEL_DELETES, objects, async ref => {
       if (this.#failing.has(ref.bucketId)) return;
       try {
-        await buckets.port(ref.bucketId).delete(ref.objectKey);
+        await buckets.port(ref.bucketId).delete(ref.objectKey, this.signal);
         deleted.push(ref);
       } catch (error) {
+        if (this.signal?.aborted) return; // asked again by the next
         if (this.#failing.has(ref.bucketId)) return;
         this.#failing.add(ref.bucketId);
         log.warn("objects of a bucket could not be deleted, the next sweep tries again", {

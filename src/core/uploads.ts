@@ -186,8 +186,9 @@ export class Uploads {
       if (!(error instanceof VaultError) || error.code !== "UPLOAD_TAKEN_OVER") throw error;
       // Two clients may finish at once: both are told of the same file.
       const now = await this.find(token);
-      if (now.stage !== "finished") throw error;
-      return this.#finisher.fileOf(now);
+      if (now.stage === "finished") return this.#finisher.fileOf(now);
+      if (now.lease === upload.lease) throw error;
+      return await this.#finisher.finish(new UploadToken(token), now, late, caller); // under the lease it has now
     }
   }
 
@@ -204,18 +205,18 @@ export class Uploads {
     throw new VaultError("UPLOAD_ALREADY_FINISHED", `upload ${id} is a file by now`);
   }
 
-  /** Drops an upload that cannot become what it was meant to be. */
-  async fail(upload: Upload): Promise<void> {
-    await this.deps.uploads.end(upload.id, "failed");
-  }
-
   /** None of these expires sooner than an upload that has just got bytes. Those that have ended stay as they are. */
   async keep(tokens: readonly string[]): Promise<void> {
     const ids = tokens.map(token => new UploadToken(token).id);
     await this.deps.uploads.keep(ids, this.deps.uploadTtlSeconds);
   }
 
-  /** Throws UPLOAD_INCOMPLETE unless the last byte is durable. */
+  /** Whether the last byte is durable. */
+  isWhole(upload: Upload): Promise<boolean> {
+    return isWhole(this.deps.chunkMap, upload);
+  }
+
+  /** Throws UPLOAD_INCOMPLETE unless the upload {@link isWhole}. */
   requireWhole(upload: Upload): Promise<void> {
     return requireWhole(this.deps.chunkMap, upload);
   }

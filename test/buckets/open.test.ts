@@ -1,6 +1,9 @@
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, openSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { Registry } from "prom-client";
@@ -66,7 +69,7 @@ describe("openBuckets", () => {
     await double.close();
   });
 
-  const quick = { ...DEFAULT_POLICY, deadline: { baseMs: 300, perMiBMs: 0 } };
+  const quick = { ...DEFAULT_POLICY, deadline: { baseMs: 1000, perMiBMs: 0 } };
   const options = () => ({ registry: new Registry(), gcsEndpoint: double.endpoint, policy: quick });
 
   test("opens buckets of every provider, and learns a region that was not given", async () => {
@@ -90,6 +93,26 @@ describe("openBuckets", () => {
     expect(opened.map(({ problem }) => problem?.failure)).toEqual(["unavailable", "denied", "unavailable"]);
     await opened[0]?.bucket.put(newKey(), Uint8Array.of(1));
     await expect(opened[1]?.bucket.put(newKey(), Uint8Array.of(1))).rejects.toMatchObject(failing("denied"));
+  });
+
+  test("does not let a folder that hangs keep the threads of all", async () => {
+    const [a, b] = ["a", "b"].map(name => join(folder, name)) as [string, string];
+    const urls = [a, b].map(path => pathToFileURL(path).href).join(",");
+    const [hung, sound] = await openBuckets(parseBucketUrls(urls), options());
+    const keys = Array.from({ length: 20 }, newKey);
+    const pipes = keys.map(key => join(a, key.slice(0, 2), key));
+    for (const pipe of pipes) execFileSync("mkfifo", [pipe]); // opening it waits for a writer, in a thread
+    try {
+      const gets = Promise.allSettled(keys.map(key => hung?.bucket.get(key)));
+      await sleep(100);
+      await sound?.bucket.put(newKey(), Uint8Array.of(1));
+      expect((await gets).map(({ status }) => status)).not.toContain("fulfilled");
+      await sound?.bucket.put(newKey(), Uint8Array.of(1));
+    } finally {
+      const held = pipes.map(pipe => openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK));
+      await sleep(100);
+      for (const fd of held) closeSync(fd);
+    }
   });
 
   test("ends attempts at the deadline, tries again, and counts each", async () => {

@@ -207,6 +207,18 @@ describe("limited", () => {
   });
 });
 
+test("who waits for a bucket that lets an attempt wait for its whole deadline waits no longer than that", async () => {
+  const inner = faulty();
+  inner.stall("put");
+  const bucket = limited(withDeadline(inner, { baseMs: 50, perMiBMs: 0 }), 2);
+  const puts = Array.from({ length: 9 }, () => bucket.put(newKey(), BYTES));
+  const ended = await Promise.allSettled(puts);
+  expect(ended.map(({ status }) => status)).toEqual(Array.from({ length: 9 }, () => "rejected"));
+  expect(inner.calls.put).toBe(2);
+  inner.heal();
+  await Promise.all([1, 2, 3].map(() => bucket.put(newKey(), BYTES))); // no place was lost
+});
+
 describe("metered", () => {
   test("counts attempts by outcome, and bytes both ways", async () => {
     const registry = new Registry();

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { BucketError } from "../../src/core/errors.js";
 import type { ChunkRecord, StoredFile } from "../../src/core/model.js";
 import { parityOf } from "../../src/format/parity/encode.js";
 import type { Vault } from "../support/vault.js";
@@ -98,22 +99,51 @@ describe("what is stored of a file", () => {
     expect(await small.read(file.hash, PASSWORD)).toEqual(plain);
   });
 
-  test("has its memory until it is stored, also where it was read back", async () => {
-    await using own = await openVault({ parity: "default" });
-    const plain = bytesOf(DATA * PLAIN_PER_CHUNK, 30);
-    const { token } = await own.begin({ length: plain.length, chunkBytes: CHUNK_BYTES });
+  test("has its memory until it is stored, also where there was none for a sum", async () => {
+    await using own = await openVault({ parity: "default", memoryBytes: 64 * 1024 });
+    const chunkBytes = 16 * 1024;
+    const plainPerChunk = chunkBytes - 32;
+    const plain = bytesOf(DATA * plainPerChunk, 30);
+    const { token } = await own.begin({ length: plain.length, chunkBytes });
     const append = (from: number, to: number) =>
       own.uploads.append(token, from, pieces(plain.subarray(from, to), 700), { lastByte: "by-length" });
-    await append(0, 3 * PLAIN_PER_CHUNK);
+    await append(0, 3 * plainPerChunk);
     const before = own.calls("put");
-    for (const bucket of own.faulty) bucket.stall("put");
-    const rest = append(3 * PLAIN_PER_CHUNK, plain.length);
-    while (own.calls("put") < before + 3) await sleep(10); // the last chunk, and the parity of all
+    const stalled = own.faulty.map(bucket => {
+      const puts = bucket.calls.put;
+      return { goOn: bucket.stall("put"), isAsked: () => bucket.calls.put > puts };
+    });
+    const rest = append(3 * plainPerChunk, plain.length);
+    while (own.calls("put") < before + 1) await sleep(10);
+    stalled.find(({ isAsked }) => isAsked())?.goOn(); // the last chunk
+    while (own.calls("put") < before + 3) await sleep(10); // the parity of all
     const { rebuildBudget } = own.scrubbable;
     expect(rebuildBudget.free).toBeLessThan(rebuildBudget.total);
     for (const bucket of own.faulty) bucket.heal();
     await rest;
     expect(rebuildBudget.free).toBe(rebuildBudget.total);
+  });
+
+  test("holds up nobody where it cannot be made: an append that has failed waits for no memory", async () => {
+    await using own = await openVault({ parity: "default", memoryBytes: 64 * 1024 });
+    const plain = bytesOf(8 * PLAIN_PER_CHUNK, 31);
+    const { token } = await own.begin({ length: plain.length, chunkBytes: CHUNK_BYTES });
+    const open = 3 * PLAIN_PER_CHUNK;
+    await own.uploads.append(token, 0, pieces(plain.subarray(0, open), 700), { lastByte: "by-length" });
+    for (const bucket of own.faulty) bucket.fail("get");
+    const { budget } = own;
+    const held = await budget.acquire(budget.total - 2 * CHUNK_BYTES);
+    async function* source() {
+      yield plain.slice(open, open + PLAIN_PER_CHUNK);
+      void budget.acquire(budget.total).then(share => share.release()); // others, before the next chunk
+      yield plain.slice(open + PLAIN_PER_CHUNK);
+    }
+    await expect(own.uploads.append(token, open, source(), { lastByte: "by-length" })).rejects.toBeInstanceOf(
+      BucketError,
+    );
+    const { rebuildBudget } = own.scrubbable;
+    expect(rebuildBudget.free).toBe(rebuildBudget.total);
+    held.release();
   });
 
   test("reads nothing back for a stripe that an append leaves open", async () => {

@@ -117,6 +117,18 @@ test("an upload that many want to finish at once is made a file once", async () 
   expect(finish).toHaveBeenCalledTimes(1);
 });
 
+test("an upload that is taken over while it is made a file is made one under the lease it has then", async () => {
+  await using vault = await openVault();
+  const { token } = await vault.begin({ length: 5 });
+  await vault.uploads.append(token, 0, pieces(bytesOf(5, 6), 5), { lastByte: "by-length" });
+  const { finish } = FileRows.prototype;
+  jest.spyOn(FileRows.prototype, "finish").mockImplementationOnce(async function (this: FileRows, what) {
+    await vault.sql("update uploads set lease = lease + 1");
+    return finish.call(this, what);
+  });
+  expect(await vault.uploads.finish(token)).toMatchObject({ plainBytes: 5 });
+});
+
 test("a tail is not read before there is memory for it", async () => {
   await using vault = await openVault({ memoryBytes: 64 * 1024 });
   const { token } = await vault.begin({ length: 900, chunkBytes: CHUNK_BYTES });
@@ -130,6 +142,56 @@ test("a tail is not read before there is memory for it", async () => {
   expect(vault.budget.free).toBe(vault.budget.total);
 });
 
+/** A whole that has been begun of one part. */
+async function wholeOf(vault: Vault, bytes: number) {
+  const plain = bytesOf(bytes, 9);
+  const terms = { expiresInSeconds: null, maxDownloads: null };
+  const what = { name: "", mediaType: "", chunkBytes: CHUNK_BYTES, terms };
+  const part = await vault.uploads.begin(
+    { ...what, password: null, length: bytes, facts: { uploadConcat: "partial" } },
+    vault.caller,
+  );
+  await vault.uploads.append(part.token, 0, pieces(plain, 700), { lastByte: "by-length" });
+  const concatenations = new Concatenations(vault.uploads, silent);
+  const { token } = await concatenations.begin([part.token], { ...what, password: PASSWORD }, vault.caller);
+  return { concatenations, token, part: part.token, plain };
+}
+
+describe("a whole", () => {
+  test("of which a part is gone before its bytes were taken is dropped", async () => {
+    await using vault = await openVault();
+    const { concatenations, token, part } = await wholeOf(vault, 5000);
+    await vault.uploads.abandon(part);
+    await expect(concatenations.proceed(token)).rejects.toMatchObject({ code: "NOT_FOUND" });
+    expect(await vault.uploads.look(token)).toMatchObject({ stage: "abandoned" });
+  });
+
+  test("that has all bytes needs its parts no more", async () => {
+    await using vault = await openVault();
+    const { concatenations, token, part, plain } = await wholeOf(vault, 5000);
+    jest.spyOn(FileRows.prototype, "finish").mockRejectedValueOnce(new Error("the database is away"));
+    await expect(concatenations.proceed(token)).rejects.toThrow("away");
+    await vault.uploads.abandon(part);
+    const { hash } = await concatenations.proceed(token);
+    expect(await vault.read(hash, PASSWORD)).toEqual(plain);
+  });
+
+  test("keeps its parts again and again while it is made", async () => {
+    await using vault = await openVault();
+    const { concatenations, token, part } = await wholeOf(vault, 20 * PLAIN_PER_CHUNK);
+    const now = performance.now.bind(performance);
+    let passedMs = 0; // ten minutes from each time that somebody looks to the next
+    jest.spyOn(performance, "now").mockImplementation(() => {
+      passedMs += 600_000;
+      return now() + passedMs;
+    });
+    const keep = jest.spyOn(UploadRows.prototype, "keep");
+    await concatenations.proceed(token);
+    expect(keep.mock.calls.length).toBeGreaterThan(10);
+    expect(await vault.uploads.find(part)).toMatchObject({ stage: "receiving" });
+  });
+});
+
 describe("work that reads an upload and writes another, when others have all memory", () => {
   /** Room for what is read, and none for what is to be written. */
   async function withoutMemory(vault: Vault, work: () => Promise<unknown>) {
@@ -141,32 +203,7 @@ describe("work that reads an upload and writes another, when others have all mem
 
   test("lets go of it: a whole is made later", async () => {
     await using vault = await openVault({ memoryBytes: 64 * 1024, idleGraceMs: 50 });
-    const plain = bytesOf(5 * PLAIN_PER_CHUNK, 9);
-    const part = await vault.uploads.begin(
-      {
-        name: "",
-        mediaType: "",
-        password: null,
-        length: plain.length,
-        chunkBytes: CHUNK_BYTES,
-        terms: { expiresInSeconds: null, maxDownloads: null },
-        facts: { uploadConcat: "partial" },
-      },
-      vault.caller,
-    );
-    await vault.uploads.append(part.token, 0, pieces(plain, 700), { lastByte: "by-length" });
-    const concatenations = new Concatenations(vault.uploads, silent);
-    const { token } = await concatenations.begin(
-      [part.token],
-      {
-        name: "whole",
-        mediaType: "text/plain",
-        password: PASSWORD,
-        chunkBytes: CHUNK_BYTES,
-        terms: { expiresInSeconds: null, maxDownloads: null },
-      },
-      vault.caller,
-    );
+    const { concatenations, token, plain } = await wholeOf(vault, 5 * PLAIN_PER_CHUNK);
     await withoutMemory(vault, () => concatenations.proceed(token));
     const { hash } = await concatenations.proceed(token);
     expect(await vault.read(hash, PASSWORD)).toEqual(plain);

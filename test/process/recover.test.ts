@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { text } from "node:stream/consumers";
 import { describe, expect, test } from "@jest/globals";
@@ -16,10 +17,14 @@ import { open, receive, upload } from "./http.js";
 const MAP_KEY = randomBytes(32).toString("base64");
 
 /** The command with its arguments, in an environment of nothing but `env`. */
-async function scattervault(args: readonly string[], env: Record<string, string>, input = "") {
+function spawned(args: readonly string[], env: Record<string, string>) {
   const { PATH = "", HOME = "", NODE_COMPILE_CACHE = "" } = process.env;
   const all = { PATH, HOME, NODE_COMPILE_CACHE, ...env };
-  const child = spawn(process.execPath, [MAIN, ...args], { env: all });
+  return spawn(process.execPath, [MAIN, ...args], { env: all });
+}
+
+async function scattervault(args: readonly string[], env: Record<string, string>, input = "") {
+  const child = spawned(args, env);
   child.stdin.end(input);
   const ended = new Promise<number | null>(resolve => child.once("close", resolve));
   const [out, complaints] = await Promise.all([text(child.stdout), text(child.stderr)]);
@@ -56,6 +61,16 @@ describe("when the database is gone", () => {
 
     expect((await scattervault([...args, out], password)).exitCode).toBe(1); // and what was there is as it was
     expect(Buffer.compare(await readFile(out), plain)).toBe(0);
+
+    // By a reader so slow that the command is ahead of it.
+    const { stdout } = spawned([...args, "-"], password);
+    await sleep(1000);
+    const read: Buffer[] = [];
+    for await (const piece of stdout) {
+      read.push(piece);
+      await sleep(10);
+    }
+    expect(Buffer.compare(Buffer.concat(read), plain)).toBe(0);
 
     const file = join(at.dataDir, "password");
     await writeFile(file, `${PASSWORD}\n`);
