@@ -9,6 +9,7 @@
  * The file system must know hard links, and fsync of folders (any of Linux does).
  */
 import { randomBytes } from "node:crypto";
+import type { StatsFs } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { link, mkdir, open, opendir, readdir, readFile, stat, statfs, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -44,6 +45,8 @@ const FAILURES: Readonly<Record<string, BucketFailure>> = {
 };
 
 export class DiskBucket implements Bucket, BucketSize {
+  #asking: Promise<StatsFs> | undefined;
+
   /** Does not touch the disk. {@link DiskBucket.open} is what makes the folders of a new bucket. */
   constructor(
     readonly name: string,
@@ -68,13 +71,21 @@ export class DiskBucket implements Bucket, BucketSize {
   async capacityBytes(): Promise<number | null> {
     try {
       const { blocks, bsize } = await untilAborted(
-        statfs(this.folder),
+        this.#askFileSystem(),
         AbortSignal.timeout(STATFS_TIMEOUT_MS),
       );
       return blocks * bsize;
     } catch {
       return null;
     }
+  }
+
+  /** However many ask: where it hangs, it keeps one thread. */
+  #askFileSystem(): Promise<StatsFs> {
+    this.#asking ??= statfs(this.folder).finally(() => {
+      this.#asking = undefined;
+    });
+    return this.#asking;
   }
 
   async put(key: ObjectKey, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {

@@ -1,7 +1,7 @@
 /**
  * Lets at most so many operations run on a bucket at once; the rest wait in order of arrival. Own code, not p-limit:
- * who gives up must leave the queue at once, for a waiting put holds its bytes. Where the bucket lets one attempt wait for its whole
- * deadline, those in the queue have waited as long, and end with it: one after the other they would hold their bytes for minutes.
+ * who gives up must leave the queue at once, for a waiting put holds its bytes. Where the bucket lets an attempt wait for its whole
+ * deadline, those who have been in the queue as long end with it: one after the other they would hold their bytes for minutes.
  */
 import type { Bucket } from "../core/ports.js";
 import { LateError } from "./deadline.js";
@@ -12,10 +12,12 @@ export function limited(inner: Bucket, maxConcurrent: number): Bucket {
   return wrap(inner, async (_, attempt, signal) => {
     signal?.throwIfAborted();
     await places.take(signal);
+    const began = performance.now();
     try {
       return await attempt(signal);
     } catch (error) {
-      if (error instanceof LateError) places.refuseWaiting(error);
+      // One that is the signal's reason comes from an attempt that has been given up, and whose bucket answers again.
+      if (error instanceof LateError && error !== signal?.reason) places.refuse(began, error);
       throw error;
     } finally {
       places.giveBack();
@@ -45,8 +47,9 @@ class Places {
     next.enter();
   }
 
-  refuseWaiting(reason: Error): void {
-    for (const waiter of this.#waiting) waiter.leave(reason);
+  /** Those that have waited since `time`, by `performance.now()`. */
+  refuse(time: number, reason: Error): void {
+    for (const waiter of this.#waiting) if (waiter.since <= time) waiter.leave(reason);
   }
 
   /** Resolves when a place has been handed over. */
@@ -54,6 +57,7 @@ class Places {
     return new Promise((resolve, reject) => {
       const onAbort = () => waiter.leave(signal?.reason);
       const waiter: Waiter = {
+        since: performance.now(),
         enter() {
           signal?.removeEventListener("abort", onAbort);
           resolve();
@@ -71,6 +75,7 @@ class Places {
 }
 
 interface Waiter {
+  readonly since: number;
   enter(): void;
   leave(reason: unknown): void;
 }

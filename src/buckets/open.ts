@@ -29,8 +29,10 @@ export interface BucketPolicy {
   readonly maxConcurrent: number;
 }
 
-/** Of a folder, in place of `maxConcurrent`: a quarter of the threads that there are (UV_THREADPOOL_SIZE in scripts/run.mjs). */
-const MAX_CONCURRENT_ON_DISK = 4;
+/** Threads that all folders may take, of 16 (UV_THREADPOOL_SIZE in scripts/run.mjs): hashing and DNS want some, too. */
+const DISK_THREADS = 12;
+/** Those that one may take at most. */
+const MAX_THREADS_PER_FOLDER = 4;
 
 /** Worst case before core goes around a bucket: three attempts of ten seconds. 250 ms per MiB is 4 MiB/s. */
 export const DEFAULT_POLICY: BucketPolicy = {
@@ -77,6 +79,9 @@ export async function openBuckets(
     gcs ??= openGcsClient(gcsEndpoint);
     return gcs;
   };
+  const folders = specs.filter(({ provider }) => provider === "disk").length;
+  const share = Math.floor(DISK_THREADS / Math.max(1, folders));
+  const threadsPerFolder = Math.max(1, Math.min(share, MAX_THREADS_PER_FOLDER));
   return await Promise.all(
     specs.map(async spec => {
       const began = performance.now();
@@ -85,8 +90,8 @@ export async function openBuckets(
           ? await openGcs(spec, await gcsClient(), policy.deadline.baseMs)
           : await openDisk(spec, isReadOnly, policy.deadline.baseMs);
       health.note(spec.name, "open", opened.problem?.failure ?? "ok", performance.now() - began);
-      const hasThreads = spec.provider === "disk";
-      return { ...opened, bucket: withPolicy(adapter, metrics, health, policy, hasThreads) };
+      const threads = spec.provider === "disk" ? threadsPerFolder : null;
+      return { ...opened, bucket: withPolicy(adapter, metrics, health, policy, threads) };
     }),
   );
 }
@@ -96,10 +101,10 @@ function withPolicy(
   metrics: BucketMetrics,
   health: HealthOfBuckets,
   policy: BucketPolicy,
-  hasThreads: boolean,
+  threads: number | null,
 ): Bucket {
-  const most = hasThreads ? Math.min(policy.maxConcurrent, MAX_CONCURRENT_ON_DISK) : policy.maxConcurrent;
-  const inner = hasThreads ? limited(adapter, most) : adapter;
+  const most = Math.min(policy.maxConcurrent, threads ?? Infinity);
+  const inner = threads === null ? adapter : limited(adapter, most);
   const attempt = metered(withDeadline(inner, policy.deadline), metrics, health);
   return retrying(limited(attempt, most), policy.retry);
 }

@@ -24,6 +24,7 @@ export class Buffers {
   give(buffer: ArrayBufferLike): void {
     if (!(buffer instanceof ArrayBuffer) || buffer.byteLength === 0) return; // a detached one among them
     const bytes = buffer.byteLength;
+    if (bytes > MAX_KEPT_BYTES) return void buffer.transfer(0);
     const same = this.#free.get(bytes);
     if (same) same.push(buffer);
     else this.#free.set(bytes, [buffer]);

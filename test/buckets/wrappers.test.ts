@@ -219,6 +219,21 @@ test("who waits for a bucket that lets an attempt wait for its whole deadline wa
   await Promise.all([1, 2, 3].map(() => bucket.put(newKey(), BYTES))); // no place was lost
 });
 
+test("who waits for a thread is not refused when one comes back of an attempt that was given up", async () => {
+  const inner = faulty();
+  const isWell = Promise.withResolvers<void>();
+  const put: Bucket["put"] = async (_key, _bytes, signal) => {
+    await isWell.promise;
+    signal?.throwIfAborted(); // as an adapter between two system calls
+  };
+  const bucket = withDeadline(limited(Object.assign(inner, { put }), 1), { baseMs: 100, perMiBMs: 0 });
+  const late = bucket.put(newKey(), BYTES);
+  await expect(late).rejects.toThrow("no answer");
+  const next = bucket.put(newKey(), BYTES);
+  isWell.resolve();
+  await next;
+});
+
 describe("metered", () => {
   test("counts attempts by outcome, and bytes both ways", async () => {
     const registry = new Registry();

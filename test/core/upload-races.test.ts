@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, jest, test } from "@jest/globals";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Concatenations } from "../../src/core/concat.js";
+import type { StoredFile } from "../../src/core/model.js";
 import { recut } from "../../src/core/recut.js";
 import { Endings } from "../../src/core/endings.js";
 import { FileRows } from "../../src/database/file-store.js";
@@ -117,16 +118,20 @@ test("an upload that many want to finish at once is made a file once", async () 
   expect(finish).toHaveBeenCalledTimes(1);
 });
 
-test("an upload that is taken over while it is made a file is made one under the lease it has then", async () => {
+test("an upload that is taken over while it is made a file is made one under the lease it has then, whoever waits for that", async () => {
   await using vault = await openVault();
   const { token } = await vault.begin({ length: 5 });
   await vault.uploads.append(token, 0, pieces(bytesOf(5, 6), 5), { lastByte: "by-length" });
   const { finish } = FileRows.prototype;
+  let other: Promise<StoredFile> | undefined;
   jest.spyOn(FileRows.prototype, "finish").mockImplementationOnce(async function (this: FileRows, what) {
     await vault.sql("update uploads set lease = lease + 1");
+    other = vault.uploads.finish(token); // under the new lease from the beginning, and joins the one under way
+    await sleep(100);
     return finish.call(this, what);
   });
-  expect(await vault.uploads.finish(token)).toMatchObject({ plainBytes: 5 });
+  const one = await vault.uploads.finish(token);
+  expect(await other).toEqual(one);
 });
 
 test("a tail is not read before there is memory for it", async () => {

@@ -21,6 +21,14 @@ test("what nobody asks for makes room for what somebody does", () => {
   expect([odd[0]?.detached, odd.at(-1)?.detached]).toEqual([true, false]); // the longest kept is freed
 });
 
+test("one that is larger than all that is kept does not make room for itself", () => {
+  const buffers = new Buffers();
+  const asked = buffers.take(MIB);
+  buffers.give(asked);
+  buffers.give(buffers.take(17 * MIB));
+  expect(buffers.take(MIB)).toBe(asked);
+});
+
 test("nothing is kept of empty buffers, nor of those that went to a thread", () => {
   const buffers = new Buffers();
   const gone = buffers.take(MIB);
