@@ -13,6 +13,8 @@ import { logOf } from "./log.js";
 import type { Vault } from "./vault.js";
 
 /** Of each minute: the other jobs wait for these. */
+const SWEEP_SLICE_MS = 15_000;
+const MANIFESTS_SLICE_MS = 15_000;
 const DRAIN_SLICE_MS = 20_000;
 const REPAIR_SLICE_MS = 15_000;
 const SCRUB_SLICE_MS = 15_000;
@@ -26,11 +28,11 @@ export async function startBackground(
 ): Promise<{ stop(): Promise<void> }> {
   let head: AuditHead | null = null;
   const work = {
-    sweep: (signal: AbortSignal) => sweep(vault.sweepable, signal),
+    sweep: (signal: AbortSignal) => sweep(vault.sweepable, signal, SWEEP_SLICE_MS),
     async audit() {
       head = await logAuditHead(vault.auditTrail, logOf(log), head);
     },
-    manifests: (signal: AbortSignal) => vault.manifests.refreshStale(signal),
+    manifests: (signal: AbortSignal) => vault.manifests.refreshStale(signal, MANIFESTS_SLICE_MS),
     drain: (signal: AbortSignal) => drain(vault.drainable, { timeMs: DRAIN_SLICE_MS, signal }),
     repair: (signal: AbortSignal) => repair(vault.scrubbable, { timeMs: REPAIR_SLICE_MS, signal }),
     scrub: (signal: AbortSignal) => {

@@ -18,6 +18,7 @@ import type { Finish, Log } from "./ports.js";
 const BATCH = 100;
 /** Another writer may be faster, and the file may change meanwhile: then once more, this often. */
 const MAX_TRIES = 3;
+const ALL = { from: null, until: Infinity };
 
 interface ManifestsDeps extends WriterDeps {
   readonly store: ManifestStore;
@@ -44,6 +45,8 @@ export class Manifests {
   readonly #escrowId: Uint8Array;
   /** Files whose {@link complete} is under way here, which nobody needs to help. */
   readonly #completing = new Set<FileId>();
+  /** Where a pass over the stale ones ran out of time. */
+  #doneUpTo: FileId | null = null;
 
   constructor(private readonly deps: ManifestsDeps) {
     this.#escrowId = deps.operatorKey ? operatorKeyId(deps.operatorKey) : new Uint8Array();
@@ -104,9 +107,13 @@ export class Manifests {
     }
   }
 
-  /** One pass over all that are stale. */
-  refreshStale(signal?: AbortSignal): Promise<Refreshed> {
-    return this.#refreshEach(after => this.deps.store.stale(after, BATCH, this.#escrowId), signal);
+  /** One pass over all that are stale, or what `timeMs` allows of it; the next goes on with the rest. */
+  refreshStale(signal?: AbortSignal, timeMs = Infinity): Promise<Refreshed> {
+    const from = this.#doneUpTo;
+    this.#doneUpTo = null;
+    const until = performance.now() + timeMs;
+    const page = (after: FileId | null) => this.deps.store.stale(after, BATCH, this.#escrowId);
+    return this.#refreshEach(page, signal, { from, until });
   }
 
   /**
@@ -130,15 +137,20 @@ export class Manifests {
   async #refreshEach(
     page: (after: FileId | null) => Promise<readonly FileId[]>,
     signal: AbortSignal | undefined,
+    { from, until }: { readonly from: FileId | null; readonly until: number } = ALL,
   ): Promise<Refreshed> {
     const done = { written: 0, failed: 0 };
-    for (let after: FileId | null = null; ; ) {
+    for (let after = from; ; ) {
       const stale = await page(after);
       for (const fileId of stale) {
         signal?.throwIfAborted();
         if (this.#completing.has(fileId)) continue;
         if (await this.refresh(fileId)) done.written++;
         else done.failed++;
+        if (performance.now() > until) {
+          this.#doneUpTo = fileId;
+          return done;
+        }
       }
       after = stale.at(-1) ?? null;
       if (after === null) return done;

@@ -37,9 +37,9 @@ export interface Swept {
   readonly spared: number;
 }
 
-/** One whole pass. */
-export async function sweep(deps: SweepDeps, signal?: AbortSignal): Promise<Swept> {
-  const pass = new Pass(deps, signal);
+/** One whole pass, or what `timeMs` allows of it; the next goes on with the rest. */
+export async function sweep(deps: SweepDeps, signal?: AbortSignal, timeMs = Infinity): Promise<Swept> {
+  const pass = new Pass(deps, signal, performance.now() + timeMs);
   await pass.endExpired();
   await pass.buryLost();
   await pass.deleteDead();
@@ -56,6 +56,8 @@ class Pass {
   constructor(
     private readonly deps: SweepDeps,
     private readonly signal: AbortSignal | undefined,
+    /** By `performance.now()`. */
+    private readonly until: number,
   ) {
     this.#endings = new Endings(deps, signal);
   }
@@ -67,6 +69,7 @@ class Pass {
       await this.#end("uploads", uploads, upload => this.#endings.upload(upload));
       await this.#end("files", files, file => this.#endings.file(file));
       await this.#end("files", halfShredded, fileId => this.#endings.shred(fileId));
+      if (this.#isTimeUp) return;
     }
   }
 
@@ -95,7 +98,7 @@ class Pass {
       const buried = await lost.bury(by.nothing, graceSeconds);
       await this.#delete(buried);
       this.swept.spared += spared;
-      isMore = buried.length + spared > 0; // else none is left, or another replica has them
+      isMore = buried.length + spared > 0 && !this.#isTimeUp; // else none is left, or another replica has them
     }
   }
 
@@ -105,7 +108,12 @@ class Pass {
       const claimed = await this.deps.dead.claim(BATCH);
       if (claimed.length === 0) return;
       await this.#delete(claimed);
+      if (this.#isTimeUp) return;
     }
+  }
+
+  get #isTimeUp(): boolean {
+    return performance.now() > this.until;
   }
 
   async #ofLost({ upload, replaces }: LostObject): Promise<Finding> {

@@ -271,6 +271,29 @@ describe("a manifest becomes stale, and is written anew, when", () => {
   });
 });
 
+test("a pass over those that are stale goes on where the one before ran out of time, and then from the first again", async () => {
+  const files = [await newFile(), await newFile(), await newFile()].map(({ id }) => id).sort();
+  await vault.manifests.refreshStale();
+  const change = () => vault.sql("update files set max_downloads = coalesce(max_downloads, 5) + 1");
+  await change();
+  const written: string[] = [];
+  const noTime = async () => {
+    const before = new Set(await stale());
+    expect(await vault.manifests.refreshStale(undefined, -1)).toEqual({ written: 1, failed: 0 });
+    for (const id of await stale()) before.delete(id);
+    written.push(...before);
+  };
+  for (let i = 0; i < files.length; i++) {
+    await noTime();
+    if (i === 0) await change(); // the first is stale again, and waits for its turn
+  }
+  expect(written.slice(0, 3)).toEqual([...written.slice(0, 3)].sort());
+  expect(new Set(written).size).toBe(3);
+  await vault.manifests.refreshStale();
+  await vault.manifests.refreshStale();
+  expect(await stale()).toEqual([]);
+});
+
 describe("while a manifest is stale", () => {
   test("the sweep leaves what only it still names", async () => {
     await using own = await openVault();

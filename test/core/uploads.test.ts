@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals
 import fc from "fast-check";
 import type { ChunkRecord } from "../../src/core/model.js";
 import { recut } from "../../src/core/recut.js";
+import { sweep } from "../../src/core/sweep.js";
 import { UploadRows } from "../../src/database/upload-store.js";
 import type { Vault } from "../support/vault.js";
 import { bytesOf, openVault, pieces } from "../support/vault.js";
@@ -374,6 +375,18 @@ describe("the sweep", () => {
     await swept.letTimePass();
     await swept.sweep();
     expect(await swept.objects()).toEqual([]);
+  });
+
+  test("leaves to the next what it has no time for", async () => {
+    await using swept = await openVault();
+    const [bucket] = swept.buckets.all;
+    await swept.sql(
+      `insert into dead_objects (bucket_id, object_key)
+       select ${bucket?.id}, gen_random_uuid() from generate_series(1, 1200)`,
+    );
+    const counts = [];
+    for (let i = 0; i < 3; i++) counts.push((await sweep(swept.sweepable, undefined, 0)).objects);
+    expect(counts).toEqual([500, 500, 200]);
   });
 
   test("never deletes an object that the database does not know", async () => {
