@@ -12,7 +12,7 @@ const RACES = Number(process.env["CHAOS_RACES"] ?? 2000);
 const LANES = 8;
 /** Races for one upload, each for the bytes after those of the one before: chunks, and tails on the way. */
 const RACES_PER_UPLOAD = 10;
-const RACE_BYTES = 700;
+const RACE_BYTES = 2_500;
 const CHUNK_BYTES = 1024;
 
 let at: Installation;
@@ -29,6 +29,8 @@ interface Outcomes {
   none: number;
   both: number;
   mixed: number;
+  /** Losers that had begun to write when the other took over. */
+  overtaken: number;
 }
 
 /** Ten races for one upload; counts of how many of each two were told 204, and whether the file is what those sent. */
@@ -49,6 +51,7 @@ async function race(index: number, outcomes: Outcomes): Promise<void> {
       if (status !== 204 && status !== 409)
         throw new Error(`upload ${index} at ${offset}: ${status} ${text}`);
     }
+    if (answers.some(({ status, text }) => status === 409 && text.includes("taken"))) outcomes.overtaken++;
     const winners = bodies.filter((_, i) => answers[i]?.status === 204);
     outcomes[winners.length === 0 ? "none" : winners.length === 1 ? "one" : "both"]++;
     won.push(...winners.slice(0, 1));
@@ -59,7 +62,7 @@ async function race(index: number, outcomes: Outcomes): Promise<void> {
 }
 
 test(`of two PATCHes at once on two replicas, with different bytes, at most one succeeds and none are mixed: ${RACES} times`, async () => {
-  const outcomes = { one: 0, none: 0, both: 0, mixed: 0 };
+  const outcomes = { one: 0, none: 0, both: 0, mixed: 0, overtaken: 0 };
   let next = 0;
   const lane = async () => {
     while (next < RACES / RACES_PER_UPLOAD) await race(next++, outcomes);
@@ -68,6 +71,7 @@ test(`of two PATCHes at once on two replicas, with different bytes, at most one 
   expect(outcomes).toMatchObject({ both: 0, mixed: 0 });
   expect(outcomes.one).toBe(Math.ceil(RACES / RACES_PER_UPLOAD) * RACES_PER_UPLOAD);
   expect(outcomes.none).toBeLessThan(outcomes.one);
+  expect(outcomes.overtaken).toBeGreaterThan(RACES / 10); // they really were at it at once
   await Promise.all(servers.map(server => server.kill("SIGTERM")));
   expect(await sweepAndCompare(at)).toEqual(NOTHING_BUT_FILES);
 }, 600_000);

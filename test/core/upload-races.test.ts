@@ -1,6 +1,7 @@
 /** Uploads that somebody else changes between what was read of them and what is done, and those that share scarce memory. */
 import { afterEach, describe, expect, jest, test } from "@jest/globals";
 import { setTimeout as sleep } from "node:timers/promises";
+import fc from "fast-check";
 import { Concatenations } from "../../src/core/concat.js";
 import type { StoredFile } from "../../src/core/model.js";
 import { recut } from "../../src/core/recut.js";
@@ -14,6 +15,9 @@ import { bytesOf, openVault, pieces } from "../support/vault.js";
 const CHUNK_BYTES = 1024;
 const PLAIN_PER_CHUNK = CHUNK_BYTES - 32;
 const PASSWORD = "correct horse";
+
+/** What may end an append. */
+const END = fc.constantFrom("whole", "cut", "refused", "raced");
 
 afterEach(() => void jest.restoreAllMocks());
 
@@ -238,3 +242,73 @@ test("an append that is all or nothing may bring no more than its rows have room
     expect(await vault.uploads.find(token)).toMatchObject({ offset: 0, tail: null });
   }
 });
+
+test("never uses one nonce twice under one key, whatever ends its appends, however often the same bytes are sealed again", async () => {
+  await using vault = await openVault({ parity: "default" });
+  const nonces = vault.countNonces();
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.record({ bytes: fc.integer({ min: 1, max: 4000 }), end: END }), { minLength: 5 }),
+      async steps => {
+        const length = 40_000;
+        const { token } = await vault.begin({ length, chunkBytes: CHUNK_BYTES });
+        let seed = 0;
+        const append = async (bytes: number, options: { breaks?: boolean; verify?: () => void } = {}) => {
+          const { offset } = await vault.uploads.find(token);
+          const plain = bytesOf(Math.min(bytes, length - offset), seed++); // other bytes each time
+          const source = options.breaks ? breaking(plain) : pieces(plain, 300);
+          const { verify } = options;
+          await vault.uploads.append(token, offset, source, { lastByte: "by-length", verify });
+        };
+        for (const { bytes, end } of steps) {
+          const work = {
+            whole: () => append(bytes),
+            cut: () => append(bytes, { breaks: true }),
+            refused: () =>
+              append(bytes, {
+                verify: () => {
+                  throw new Error("another checksum");
+                },
+              }),
+            raced: () => Promise.all([append(bytes), append(bytes)]),
+          }[end];
+          await work().catch(() => {});
+        }
+        await vault.uploads.abandon(token).catch(() => {});
+      },
+    ),
+    { numRuns: 15 },
+  );
+  expect(nonces.seen).toBeGreaterThan(200);
+  expect(nonces.repeated).toEqual([]);
+});
+
+test("a request with another checksum, or one that is cut, leaves nothing behind, whatever it had stored", async () => {
+  await using vault = await openVault({ parity: "default" });
+  const { token } = await vault.begin({ length: 9000, chunkBytes: CHUNK_BYTES });
+  await vault.uploads.append(token, 0, pieces(bytesOf(1500, 12), 500), { lastByte: "by-length" });
+  await vault.sweep();
+  const before = await vault.objects();
+  const refused = () => {
+    throw new Error("another checksum");
+  };
+  const bad = pieces(bytesOf(6000, 13), 500);
+  await expect(
+    vault.uploads.append(token, 1500, bad, { lastByte: "by-length", verify: refused }),
+  ).rejects.toThrow("another");
+  const cut = breaking(bytesOf(6000, 14));
+  await expect(
+    vault.uploads.append(token, 1500, cut, { lastByte: "by-length", verify: () => {} }),
+  ).rejects.toThrow("cut");
+  expect((await vault.objects()).length).toBeGreaterThan(before.length + 10);
+  expect(await vault.uploads.find(token)).toMatchObject({ offset: 1500 });
+  await vault.uploads.append(token, 1500, nothing(), { lastByte: "by-length" }); // a lease of its own: theirs is over
+  await vault.sweep();
+  expect((await vault.objects()).sort()).toEqual(before.sort());
+  expect(await vault.count("select count(*) from pending_objects", [])).toBe(0);
+});
+
+async function* breaking(plain: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield* pieces(plain, 300);
+  throw new Error("cut");
+}

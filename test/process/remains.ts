@@ -38,14 +38,15 @@ export async function sweep(at: Installation, env: Readonly<Record<string, strin
   if (exitCode !== 0) throw new Error(`the sweep ended with ${exitCode}:\n${output}`);
 }
 
-/** What {@link remains} says when every object is named by the chunk map or is part of a manifest, and each of these is there. */
+/** What {@link remains} says when every object is named by the chunk map of a file or is part of a manifest, and each of these is there. */
 export const NOTHING_BUT_FILES = { unnamed: [], missing: [], pendingRows: 0, deadRows: 0 };
 
 export async function remains(at: Installation) {
   const named = await query<{ key: string }>(
     at,
     `select replace(object_key::text, '-', '') as key
-     from (select object_key from chunks union all select object_key from manifest_objects) as named`,
+     from (select object_key from chunks join files on files.id = file_id
+           union all select object_key from manifest_objects) as named`,
   );
   const [rows] = await query<{ pending: number; dead: number }>(
     at,

@@ -8,6 +8,7 @@ import type { ServerProcess } from "../support/process.js";
 import { Installation } from "../support/process.js";
 import { bytesOf } from "../support/vault.js";
 import { FORM_TYPE, PASSWORD, field, file, formBody, link, rawClient, store } from "../api/client.js";
+import { begin, download, head, patch } from "../chaos/client.js";
 import { open } from "./http.js";
 import { NOTHING_BUT_FILES, letTimePass, remains, sweep } from "./remains.js";
 
@@ -182,3 +183,27 @@ test("migrate makes of an empty database one that serve starts with, and may be 
   const server: ServerProcess = await empty.start();
   expect((await open(server.url, await store(server.url, "x"))).toString()).toBe("x");
 }, 180_000);
+
+test("an upload over tus goes on from HEAD on a server that was stopped and started again in its middle", async () => {
+  const plain = Buffer.from(bytesOf(200_000, 3));
+  const server = await at.start({ DRAIN_SECONDS: "1" });
+  const path = await begin(server.url, plain.length, 16 * 1024);
+  const sending = request(`${server.url}${path}`, {
+    method: "PATCH",
+    headers: {
+      "Tus-Resumable": "1.0.0",
+      "Upload-Offset": "0",
+      "Content-Type": "application/offset+octet-stream",
+      "Content-Length": plain.length,
+    },
+    agent: false,
+  });
+  sending.on("error", () => {}).write(plain.subarray(0, 123_456));
+  await sleep(500);
+  expect(await server.kill("SIGTERM")).toBe(0);
+  const again = await at.start();
+  expect((await head(again.url, path)).offset).toBe(123_456);
+  await patch(again.url, path, 123_456, plain.subarray(123_456));
+  const { hash } = await head(again.url, path);
+  expect(Buffer.compare(await download(again.url, String(hash)), plain)).toBe(0);
+});

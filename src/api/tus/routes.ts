@@ -29,7 +29,6 @@ const BODY_TYPE = "application/offset+octet-stream";
 const GONE_GRACE_MS = 2_000;
 const SHOWN = /^(tus|upload|content)-/;
 const DIGITS = /^\d+$/;
-const OVERRIDABLE = ["PATCH", "DELETE", "HEAD", "OPTIONS"];
 
 export function tusRoutes(deps: ApiDeps): RequestHandler {
   const tus = tusServer(deps);
@@ -191,10 +190,10 @@ function refuseFinal({ uploads }: ApiDeps, token: string, upload: Upload): void 
   throw new VaultError("FINAL_UPLOAD", `upload ${upload.id} is made of its parts`);
 }
 
-/** For clients behind proxies that know only GET and POST. */
+/** "The actual method of the request MUST be ignored": for clients behind proxies that know only GET and POST. */
 const overrideMethod: RequestHandler = (req, _res, next) => {
-  const method = req.get("X-HTTP-Method-Override")?.toUpperCase();
-  if (req.method === "POST" && method !== undefined && OVERRIDABLE.includes(method)) req.method = method;
+  const method = req.get("X-HTTP-Method-Override");
+  if (method) req.method = method.toUpperCase();
   next();
 };
 

@@ -77,6 +77,38 @@ describe("Concatenation", () => {
     expect(status).toBe(403);
   });
 
+  test("The Server MUST NOT modify the final or its partial uploads by such a PATCH", async () => {
+    const one = await part(Buffer.from("hello"));
+    const { location } = await final(one);
+    const before = [(await head(location)).headers, (await head(one)).headers];
+    await patch(location, 5, "more");
+    await patch(location, 0, "other");
+    for (const [i, url] of [location, one].entries()) {
+      const {
+        "upload-offset": offset,
+        "upload-length": length,
+        "file-hash": hash,
+      } = (await head(url)).headers;
+      expect({ "upload-offset": offset, "upload-length": length, "file-hash": hash }).toEqual({
+        "upload-offset": before[i]?.["upload-offset"],
+        "upload-length": before[i]?.["upload-length"],
+        "file-hash": before[i]?.["file-hash"],
+      });
+    }
+  });
+
+  test("The metadata of partial uploads SHALL NOT be transferred to the final upload", async () => {
+    const { location } = await begin(server.url, {
+      "Upload-Concat": "partial",
+      "Upload-Length": "5",
+      "Upload-Password": undefined,
+      "Upload-Metadata": `filename ${base64("part.txt")}`,
+    });
+    await patch(location, 0, "hello");
+    const whole = await final(location);
+    expect((await head(whole.location)).headers["upload-metadata"]).toBeUndefined();
+  });
+
   test("A response to HEAD of a final upload SHOULD NOT contain Upload-Offset unless the concatenation has been finished", async () => {
     const large = bytesOf(33 * 1024 * 1024, 3);
     const parts = [await part(large), await part(large)]; // together over what is made at once

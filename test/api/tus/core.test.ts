@@ -109,6 +109,18 @@ describe("Core protocol: PATCH", () => {
     expect((await tus("DELETE", `${location}?via=proxy`, forwarded)).status).toBe(409);
   });
 
+  test("The Server SHOULD accept PATCH requests against any upload URL and apply the bytes contained in the message at the given offset; the new offset MUST be the sum of the offset before the PATCH and the number of bytes received", async () => {
+    const { location } = await begin(server.url, LENGTH);
+    let offset = 0;
+    for (const piece of ["h", "ello ", "wor", "ld"]) {
+      const { status, headers } = await patch(location, offset, piece);
+      offset += piece.length;
+      expect([status, headers["upload-offset"]]).toEqual([204, String(offset)]);
+    }
+    const { headers } = await head(location);
+    expect((await retrieve(server.url, headers["file-hash"])).toString()).toBe("hello world");
+  });
+
   test("more bytes than the declared length are refused, and none of the excess is kept", async () => {
     const { location } = await begin(server.url, LENGTH);
     const reply = await patch(location, 0, "hello world and more");
@@ -193,8 +205,18 @@ describe("Core protocol: headers", () => {
       "Upload-Offset": "0",
     });
     expect((await tus("POST", location, override("PATCH"), "hello")).status).toBe(204);
-    expect((await head(location)).headers["upload-offset"]).toBe("5");
+    expect((await tus("POST", location, override("HEAD"))).headers["upload-offset"]).toBe("5");
+    expect((await tus("POST", location, override("OPTIONS"))).headers["tus-version"]).toBe("1.0.0");
     expect((await tus("POST", location, override("DELETE"))).status).toBe(204);
     expect([404, 410]).toContain((await head(location)).status);
+  });
+
+  test("X-HTTP-Method-Override: the actual method of the request MUST be ignored", async () => {
+    const { location } = await begin(server.url, LENGTH);
+    for (const actual of ["GET", "PUT", "DELETE", "PATCH"]) {
+      const reply = await tus(actual, location, { "X-HTTP-Method-Override": "HEAD" });
+      expect([reply.status, reply.headers["upload-offset"]]).toEqual([200, "0"]);
+    }
+    expect((await tus("POST", location, { "X-HTTP-Method-Override": "BREW" })).status).toBe(405);
   });
 });

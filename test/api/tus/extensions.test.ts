@@ -155,6 +155,14 @@ describe("Creation Defer Length", () => {
     expect((await retrieve(server.url, headers["file-hash"])).toString()).toBe("hello world");
   });
 
+  test("If the length of the upload is not deferred, Upload-Defer-Length MUST be omitted", async () => {
+    const { location } = await begin(server.url, LENGTH);
+    expect((await head(location)).headers["upload-defer-length"]).toBeUndefined();
+    const late = await begin(server.url, { "Upload-Defer-Length": "1" });
+    await patch(late.location, 0, "hello", { "Upload-Length": "11" });
+    expect((await head(late.location)).headers["upload-defer-length"]).toBeUndefined();
+  });
+
   test("a request that declared the length and failed may be sent again as it was", async () => {
     const { location } = await begin(server.url, { "Upload-Defer-Length": "1" });
     await patch(location, 0, "hello");
@@ -275,9 +283,23 @@ describe("browsers on other origins", () => {
       "Access-Control-Request-Headers": "tus-resumable,upload-offset,upload-password",
     });
     expect(preflight.headers["access-control-allow-origin"]).toBe("https://app.example");
-    for (const name of ["upload-password", "upload-checksum", "upload-concat", "x-http-method-override"]) {
-      expect(preflight.headers["access-control-allow-headers"]?.toLowerCase()).toContain(name);
-    }
+    const allowed = preflight.headers["access-control-allow-headers"]?.toLowerCase().split(",");
+    expect(allowed).toEqual(
+      expect.arrayContaining([
+        "authorization",
+        "content-type",
+        "tus-resumable",
+        "upload-length",
+        "upload-defer-length",
+        "upload-offset",
+        "upload-metadata",
+        "upload-checksum",
+        "upload-concat",
+        "upload-password",
+        "x-http-method-override",
+        "x-request-id",
+      ]),
+    );
     const { reply } = await begin(server.url, { ...LENGTH, Origin: "https://app.example" });
     expect(reply.headers["access-control-allow-origin"]).toBe("https://app.example");
     for (const name of [
@@ -285,7 +307,17 @@ describe("browsers on other origins", () => {
       "Upload-Offset",
       "Location",
       "Upload-Expires",
+      "Upload-Length",
+      "Upload-Metadata",
+      "Upload-Defer-Length",
+      "Upload-Concat",
+      "Tus-Version",
+      "Tus-Resumable",
+      "Tus-Max-Size",
+      "Tus-Extension",
       "Tus-Checksum-Algorithm",
+      "Retry-After",
+      "X-Request-Id",
     ]) {
       expect(reply.headers["access-control-expose-headers"]).toContain(name);
     }

@@ -10,7 +10,7 @@ import { FlakyProxy, seeded, STEADY } from "../../support/flaky-proxy.js";
 import type { TestServer } from "../../support/server.js";
 import { startServer } from "../../support/server.js";
 import { bytesOf } from "../../support/vault.js";
-import { base64, begin, PASSWORD, patch, retrieve } from "./client.js";
+import { base64, begin, head, PASSWORD, patch, retrieve } from "./client.js";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -68,6 +68,8 @@ test("pauses and goes on, also as another client that knows only the URL", async
   while (first.upload.url === null || !first.upload.url)
     await new Promise(resolve => setTimeout(resolve, 10));
   await new Promise(resolve => setTimeout(resolve, 700));
+  const kept = Number((await head(first.upload.url)).headers["upload-offset"]);
+  expect([kept >= 1_000_000, kept < plain.length]).toEqual([true, true]);
   const second = uploading(plain, { uploadUrl: first.upload.url, chunkSize: 500_000, headers: {} });
   second.upload.start();
   await expectStored(await second.done, plain);
@@ -125,27 +127,56 @@ test("uploads in parallel parts, which become one file", async () => {
   await expectStored(await done, plain);
 });
 
-test("gets through a network that breaks again and again", async () => {
-  const plain = Buffer.from(bytesOf(5_000_000, 5));
-  const random = seeded(5);
-  const proxy = await FlakyProxy.open(server.url, () => {
-    if (proxy.cuts >= 30) return STEADY;
-    return {
-      ...STEADY,
-      cutAfterBytes: Math.floor(random() * 400_000),
-      cutBy: random() < 0.5 ? "reset" : "end",
-    };
+test("needs no password where GraphQL has begun the upload, and gets the hash at the end", async () => {
+  const plain = Buffer.from(bytesOf(1_000_000, 7));
+  const query = `mutation ($input: CreateUploadInput!) {
+    createUpload(input: $input) { upload { tusUrl } userErrors { message } }
+  }`;
+  const input = { filename: "a.bin", size: plain.length, password: PASSWORD };
+  const answer = await fetch(`${server.url}/graphql`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ query, variables: { input } }),
   });
-  const { upload, done } = uploading(plain, {
-    // Upload URLs name the server, not the proxy.
-    onBeforeRequest: req => {
-      const { pathname } = new URL(req.getURL());
-      Object.assign(req, { _url: `${proxy.url}${pathname}` });
-    },
-    endpoint: `${proxy.url}/files`,
-  });
-  upload.start();
-  await expectStored(await done, plain);
-  expect(proxy.cuts).toBeGreaterThan(0);
-  await proxy.close();
-}, 180_000);
+  const { data } = (await answer.json()) as { data: { createUpload: { upload: { tusUrl: string } } } };
+  const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
+  new Upload(plain, {
+    uploadUrl: data.createUpload.upload.tusUrl,
+    onSuccess: ({ lastResponse }) => resolve(lastResponse.getHeader("File-Hash")),
+    onError: reject,
+  }).start();
+  await expectStored(String(await promise), plain);
+});
+
+test.each([
+  ["in one piece after the other", {}],
+  ["in parallel parts", { parallelUploads: 3 }],
+])(
+  "gets through a network that breaks again and again: %s",
+  async (_, options) => {
+    const plain = Buffer.from(bytesOf(5_000_000, 5));
+    const random = seeded(5);
+    const proxy = await FlakyProxy.open(server.url, () => {
+      if (proxy.cuts >= 30) return STEADY;
+      return {
+        ...STEADY,
+        cutAfterBytes: Math.floor(random() * 400_000),
+        cutBy: random() < 0.5 ? "reset" : "end",
+      };
+    });
+    const { upload, done } = uploading(plain, {
+      // Upload URLs name the server, not the proxy.
+      onBeforeRequest: req => {
+        const { pathname } = new URL(req.getURL());
+        Object.assign(req, { _url: `${proxy.url}${pathname}` });
+      },
+      endpoint: `${proxy.url}/files`,
+      ...options,
+    });
+    upload.start();
+    await expectStored(await done, plain);
+    expect(proxy.cuts).toBeGreaterThan(0);
+    await proxy.close();
+  },
+  180_000,
+);
