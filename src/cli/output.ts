@@ -11,8 +11,8 @@ async function* copies(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Ar
 }
 
 /**
- * Writes the bytes, each piece of which is good until the next is asked for, to a new file that only its owner can read, or to standard output. A file that is there already is
- * not touched; one that could not be written to its end is removed.
+ * Writes the bytes, each piece of which is good until the next is asked for, to a new file that only its owner can read, or to
+ * standard output. A file that is there already is not touched; one that could not be written to its end is removed.
  */
 export async function writeOut(out: string, bytes: AsyncIterable<Uint8Array>): Promise<void> {
   if (out === TO_STDOUT) return pipeline(bytes, copies, process.stdout, { end: false });

@@ -76,8 +76,9 @@ export type AppendOptions = Omit<AppendRequest, "upload" | "dek" | "source">;
 
 /** Appends and returns the offset that is durable afterwards. Throws what ended the source, after keeping what came. */
 export async function append(deps: AppendDeps, request: AppendRequest): Promise<number> {
-  const { upload, dek, announcedBytes } = request;
-  if (request.verify) checkLength(upload.offset + (announcedBytes ?? 0), limitsOf(deps, request));
+  const { upload, dek, announcedBytes, verify } = request;
+  const limits = { upload, maxUploadBytes: deps.maxUploadBytes, isHeld: verify !== undefined };
+  if (limits.isHeld) checkLength(upload.offset + (announcedBytes ?? 0), limits);
   // The tail comes into the first buffer, whose memory it has before.
   const share = upload.tail ? await chunkMemory(deps, upload, request.signal) : undefined;
   try {
@@ -85,14 +86,10 @@ export async function append(deps: AppendDeps, request: AppendRequest): Promise<
       loadTail(deps, upload, dek),
       spanOf(deps.chunkMap, upload, announcedBytes),
     ]);
-    return await new Writer(deps, request, span, share).run(tail);
+    return await new Writer(deps, request, limits, span, share).run(tail);
   } finally {
     share?.release(); // by now it has been, unless the writer never began
   }
-}
-
-function limitsOf({ maxUploadBytes }: AppendDeps, { upload, verify }: AppendRequest): Limits {
-  return { upload, maxUploadBytes, isHeld: verify !== undefined };
 }
 
 /** Twice: a chunk is in memory plain and sealed at once. */
@@ -123,6 +120,7 @@ class Writer {
   constructor(
     private readonly deps: AppendDeps,
     private readonly request: AppendRequest,
+    private readonly limits: Limits,
     span: Span,
     share: Share | undefined,
   ) {
@@ -187,7 +185,7 @@ class Writer {
         const next = await steps.next();
         this.#share?.busy();
         if (next.done) return;
-        checkLength(this.#received + next.value.length, limitsOf(this.deps, this.request));
+        checkLength(this.#received + next.value.length, this.limits);
         await this.#fill(next.value);
       }
     } finally {

@@ -40,11 +40,8 @@ export async function declareLength(
 ): Promise<void> {
   const { id, offset } = upload;
   checkLength(upload, length);
-  if (length > offset || endsInTail(upload)) {
-    if (await deps.uploads.lease(id, { offset, length })) return;
-    if (length > offset) throw offsetMismatch(upload, offset);
-    // Its tail may have become a chunk meanwhile.
-  }
+  if (await deps.uploads.lease(id, { offset, length })) return;
+  if (length > offset) throw offsetMismatch(upload, offset);
   const leased = await deps.uploads.lease(id, { offset });
   if (!leased) throw offsetMismatch(upload, offset);
   checkLength(leased, length);

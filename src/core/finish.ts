@@ -52,7 +52,7 @@ export class Finisher {
   }
 
   /** The file that came of a finished upload. Throws FILE_GONE. */
-  async fileOf(upload: Upload): Promise<StoredFile> {
+  async finishedFile(upload: Upload): Promise<StoredFile> {
     const file = await this.deps.files.find({ id: upload.id });
     if (!file) throw new VaultError("FILE_GONE", `the file of upload ${upload.id} is gone`);
     return file;

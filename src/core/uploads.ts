@@ -178,7 +178,7 @@ export class Uploads {
    */
   async finish(token: string, late: LateFacts = {}, caller: Caller | null = null): Promise<StoredFile> {
     const upload = await this.find(token);
-    if (upload.stage === "finished") return this.#finisher.fileOf(upload);
+    if (upload.stage === "finished") return this.#finisher.finishedFile(upload);
     this.check(late);
     try {
       return await this.#finisher.finish(new UploadToken(token), upload, late, caller);
@@ -186,7 +186,7 @@ export class Uploads {
       if (!(error instanceof VaultError) || error.code !== "UPLOAD_TAKEN_OVER") throw error;
       // Two clients may finish at once: both are told of the same file.
       const now = await this.find(token);
-      if (now.stage === "finished") return this.#finisher.fileOf(now);
+      if (now.stage === "finished") return this.#finisher.finishedFile(now);
       return await this.#finisher.finish(new UploadToken(token), now, late, caller); // under the lease it has now
     }
   }

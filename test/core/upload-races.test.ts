@@ -264,12 +264,7 @@ test("never uses one nonce twice under one key, whatever ends its appends, howev
           const work = {
             whole: () => append(bytes),
             cut: () => append(bytes, { breaks: true }),
-            refused: () =>
-              append(bytes, {
-                verify: () => {
-                  throw new Error("another checksum");
-                },
-              }),
+            refused: () => append(bytes, { verify: refused }),
             raced: () => Promise.all([append(bytes), append(bytes)]),
           }[end];
           await work().catch(() => {});
@@ -289,9 +284,6 @@ test("a request with another checksum, or one that is cut, leaves nothing behind
   await vault.uploads.append(token, 0, pieces(bytesOf(1500, 12), 500), { lastByte: "by-length" });
   await vault.sweep();
   const before = await vault.objects();
-  const refused = () => {
-    throw new Error("another checksum");
-  };
   const bad = pieces(bytesOf(6000, 13), 500);
   await expect(
     vault.uploads.append(token, 1500, bad, { lastByte: "by-length", verify: refused }),
@@ -307,6 +299,10 @@ test("a request with another checksum, or one that is cut, leaves nothing behind
   expect((await vault.objects()).sort()).toEqual(before.sort());
   expect(await vault.count("select count(*) from pending_objects", [])).toBe(0);
 });
+
+function refused(): void {
+  throw new Error("another checksum");
+}
 
 async function* breaking(plain: Uint8Array): AsyncGenerator<Uint8Array> {
   yield* pieces(plain, 300);

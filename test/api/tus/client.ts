@@ -75,7 +75,7 @@ export function head(location: string): Promise<Reply> {
 }
 
 /** What a statement gives that is run in the server's database. */
-export async function sql(databaseUrl: string, text: string): Promise<unknown[]> {
+export async function sql(databaseUrl: string, text: string): Promise<Record<string, unknown>[]> {
   const client = new pg.Client(databaseUrl);
   await client.connect();
   return client

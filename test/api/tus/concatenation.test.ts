@@ -134,7 +134,7 @@ describe("Concatenation", () => {
     expect(Date.parse(String(headers["upload-expires"]))).toBeGreaterThan(Date.now() + 3_600_000);
   });
 
-  test("a whole of which a part is gone has failed", async () => {
+  test("a whole of which a part is gone is dropped", async () => {
     const large = bytesOf(33 * 1024 * 1024, 3);
     const parts = [await part(large), await part(large)];
     const { location } = await final(...parts);
