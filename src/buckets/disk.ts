@@ -60,10 +60,11 @@ export class DiskBucket implements Bucket, BucketSize {
     return bucket;
   }
 
-  open(): Promise<void> {
+  /** `onAnswer` is called as the disk answers: a new folder takes hundreds of calls, and some disks are far away. */
+  open(onAnswer: () => void = () => {}): Promise<void> {
     return this.#attempt("open", undefined, async () => {
-      await makeFolders(this.folder);
-      await removeLeftovers(join(this.folder, TEMP));
+      await makeFolders(this.folder, onAnswer);
+      await removeLeftovers(join(this.folder, TEMP), onAnswer);
     });
   }
 
@@ -169,12 +170,15 @@ export class DiskBucket implements Bucket, BucketSize {
   }
 }
 
-async function makeFolders(folder: string): Promise<void> {
+async function makeFolders(folder: string, onAnswer: () => void): Promise<void> {
   const firstMade = await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
   const present = new Set(await readdir(folder));
   const missing = [TEMP, ...SUBFOLDERS].filter(name => !present.has(name));
   // recursive: another replica may be making them at this moment.
-  for (const name of missing) await mkdir(join(folder, name), { recursive: true, mode: FOLDER_MODE });
+  for (const name of missing) {
+    await mkdir(join(folder, name), { recursive: true, mode: FOLDER_MODE });
+    onAnswer();
+  }
   // Also what is there already: whoever made it may not have come as far as this.
   await syncFolder(folder);
   if (firstMade === undefined) return await syncFolder(dirname(folder)).catch(unless("EACCES"));
@@ -182,8 +186,9 @@ async function makeFolders(folder: string): Promise<void> {
     await syncFolder(dirname(made));
 }
 
-async function removeLeftovers(folder: string): Promise<void> {
+async function removeLeftovers(folder: string, onAnswer: () => void): Promise<void> {
   for (const name of await readdir(folder)) {
+    onAnswer();
     const path = join(folder, name);
     const status = await stat(path).catch(unless("ENOENT"));
     if (status && Date.now() - status.mtimeMs > LEFTOVER_MS) await unlink(path).catch(unless("ENOENT"));

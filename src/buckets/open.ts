@@ -115,7 +115,7 @@ async function openDisk(spec: BucketSpec, isReadOnly: boolean, timeoutMs: number
   const adapter = new DiskBucket(spec.name, spec.target);
   if (isReadOnly) return { spec, adapter, size: adapter, problem: null };
   try {
-    await inTime(spec, timeoutMs, signal => untilAborted(adapter.open(), signal));
+    await inTime(spec, timeoutMs, (signal, onAnswer) => untilAborted(adapter.open(onAnswer), signal));
     return { spec, adapter, size: adapter, problem: null };
   } catch (error) {
     return { spec, adapter, size: adapter, problem: asProblem(error) };
@@ -143,16 +143,19 @@ async function openGcs(spec: BucketSpec, client: GcsClient, timeoutMs: number): 
   }
 }
 
+/** Gives up when the bucket has not answered for so long. What it was asked goes on: a folder may yet become whole. */
 async function inTime<T>(
   { name }: BucketSpec,
   timeoutMs: number,
-  open: (signal: AbortSignal) => Promise<T>,
+  open: (signal: AbortSignal, onAnswer: () => void) => Promise<T>,
 ): Promise<T> {
   const late = new BucketError("unavailable", `${name}: opening: no answer in ${timeoutMs} ms`);
   const deadline = new AbortController();
   const timer = setTimeout(() => deadline.abort(late), timeoutMs);
   try {
-    return await open(deadline.signal);
+    return await open(deadline.signal, () => {
+      if (!deadline.signal.aborted) timer.refresh();
+    });
   } finally {
     clearTimeout(timer);
   }
