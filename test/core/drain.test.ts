@@ -356,7 +356,7 @@ describe("an open upload", () => {
     const { token, upload } = await begin(20);
     async function* stalled() {
       yield plainOf(20).subarray(0, 6 * PLAIN_PER_CHUNK + 100);
-      await vault.settled();
+      await vault.reached(token, 6 * PLAIN_PER_CHUNK);
       await drainWhere(({ stripe }) => stripe === 1, upload.id);
       await vault.drain({ idleSeconds: 0 });
       yield plainOf(20).subarray(6 * PLAIN_PER_CHUNK + 100);

@@ -5,6 +5,7 @@ import type { Database } from "../../src/database/orm.js";
 import { isMigrated, isUnavailable, migrate, openDatabase } from "../../src/database/orm.js";
 import { createDatabase } from "../support/database.js";
 import { silent } from "../support/log.js";
+import { until } from "../support/until.js";
 import { stores, times } from "./fixture.js";
 
 const s = stores({ poolSize: 4 });
@@ -43,10 +44,17 @@ describe("a lost connection", () => {
     sql`select pg_terminate_backend(pid) from pg_stat_activity
         where datname = current_database() and pid <> pg_backend_pid()`.execute(s.database.em().getKysely());
 
+  const hasNoDead = async () => (await s.database.pool()).totalCount <= 1; // the one that has cut the others
+  const sleeping = async () => {
+    const asked = sql<{ count: string }>`select count(*) from pg_stat_activity
+      where datname = current_database() and state = 'active' and query like '%pg_sleep(5)%' and pid <> pg_backend_pid()`;
+    return Number((await asked.execute(s.database.em().getKysely())).rows[0]?.count);
+  };
+
   test("of the idle pool costs no query", async () => {
     await times(4, () => sql`select pg_sleep(0.05)`.execute(s.database.em().getKysely()));
     await cutAll();
-    await new Promise(done => setTimeout(done, 50));
+    await until(hasNoDead);
     await times(10, () => s.database.ping());
   });
 
@@ -57,11 +65,11 @@ describe("a lost connection", () => {
     const inTransaction = s.database
       .transaction(em => sql`select pg_sleep(5)`.execute(em.getKysely()))
       .catch((error: unknown) => error);
-    await new Promise(done => setTimeout(done, 50));
+    await until(async () => (await sleeping()) === 2);
     await cutAll();
     expect(isUnavailable(await slow)).toBe(true);
     expect(isUnavailable(await inTransaction)).toBe(true);
-    await new Promise(done => setTimeout(done, 50));
+    await until(hasNoDead);
     await times(10, () => s.database.ping());
   });
 

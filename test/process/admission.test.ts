@@ -15,7 +15,7 @@ test("of 200 retrievals at once 65 are admitted; while they queue, readiness and
   await using installation = await Installation.make();
   const { url } = await installation.start({
     ARGON2_MEMORY_KIB: "32768",
-    ARGON2_PASSES: "4",
+    ARGON2_PASSES: "8",
     ARGON2_LANES: "4",
   });
   const count = (name: string) => metric(url, ADMIN_TOKEN, `scattervault_argon2_${name}`);

@@ -51,8 +51,8 @@ test.each(["ahead", "behind"] as const)(
   async who => {
     const maker = { ahead, behind }[who];
     const hash = await store(maker.url, "x");
-    const from = await link(maker.url, hash, { expires_in: "3" });
-    const deadline = performance.now() + 4200; // whole seconds, rounded up
+    const from = await link(maker.url, hash, { expires_in: "6" });
+    const deadline = performance.now() + 7200; // whole seconds, rounded up
     for (const replica of both()) expect((await fetch(atReplica(replica, from))).status).toBe(200);
     await sleep(deadline - performance.now());
     for (const replica of both()) {
@@ -63,7 +63,7 @@ test.each(["ahead", "behind"] as const)(
 );
 
 describe.each(["ahead", "behind"] as const)("a file stored by the one that is %s", who => {
-  const LIFE_MS = 20_000;
+  const LIFE_MS = 40_000;
   let hash: string;
   let from: string;
   let overAt: number;

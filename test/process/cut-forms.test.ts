@@ -73,14 +73,14 @@ async function send(form: Form, cutAt: number, way: (typeof ways)[number]): Prom
   );
   client.socket.write(form.body.subarray(0, cutAt));
   if (way === "ends") {
-    const answer = await client.answered(10_000);
+    const answer = await client.answered(20_000);
     client.socket.destroy();
     return answer;
   }
   await sleep(200); // so that it stores what came
   if (way === "is reset") client.socket.resetAndDestroy();
   else client.socket.end();
-  await client.closed(10_000);
+  await client.closed(20_000);
   return client.received();
 }
 

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import pg from "pg";
 import type { ServerProcess } from "../support/process.js";
 import { Installation } from "../support/process.js";
+import { until } from "../support/until.js";
 import { bytesOf } from "../support/vault.js";
 import { field, link, store } from "../api/client.js";
 import type { Answered, Received } from "./http.js";
@@ -96,6 +97,7 @@ test("no byte is lost and none is wrong, and the server goes on", async () => {
   expect(verdicts).toContain("whole");
   expect(verdicts.size).toBeGreaterThan(1);
 
+  await until(() => works(server)); // a connection may have been cut that has not heard of it yet
   for (const { hash, plain: sent } of uploads) {
     if (hash !== null) expect(Buffer.compare(await open(server.url, hash), sent)).toBe(0);
   }
@@ -106,7 +108,6 @@ test("no byte is lost and none is wrong, and the server goes on", async () => {
     const bytes = await open(server.url, hash);
     expect(refused.some(({ plain: sent }) => Buffer.compare(sent, bytes) === 0)).toBe(true);
   }
-  expect(await works(server)).toBe(true);
   expect(server.output).not.toMatch(/"INTERNAL"|unhandled|uncaught/i);
 }, 90_000);
 
@@ -125,7 +126,7 @@ test("background jobs that lose the database neither end the server nor stay awa
     await sleep(randomInt(1, 30));
   });
   if (lives.hasEnded) throw new Error(`the server has ended:\n${lives.output.slice(-1000)}`);
-  expect(await works(lives)).toBe(true);
+  await until(() => works(lives));
 
   const hash = await store(lives.url, "x", field("expires_in", "1"));
   await sleep(1100);

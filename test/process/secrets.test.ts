@@ -101,7 +101,7 @@ async function throughMistakes(): Promise<void> {
   );
   client.socket.write(form.subarray(0, form.length - 1000));
   client.socket.end();
-  await client.closed(5000);
+  await client.closed(20_000);
 }
 
 /** Every canary, as it is and as base64 would have it. */
@@ -127,7 +127,7 @@ async function filesWith(folder: string, needles: readonly string[]): Promise<st
     );
     if (code === 0 || code === 1) return stdout; // found, or nothing
     // Something could not be read: PostgreSQL removes files of its own while they are searched.
-    if (tries === 5 || stdout !== "") return `grep ended with ${code}: ${stdout}`;
+    if (tries === 30 || stdout !== "") return `grep ended with ${code}: ${stdout}`;
   }
 }
 

@@ -6,11 +6,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import type { ServerProcess } from "../support/process.js";
 import { Installation } from "../support/process.js";
+import { until } from "../support/until.js";
 import { bytesOf } from "../support/vault.js";
 import { FORM_TYPE, PASSWORD, field, file, formBody, link, rawClient, store } from "../api/client.js";
 import { begin, download, head, patch } from "../chaos/client.js";
 import { open } from "./http.js";
-import { NOTHING_BUT_FILES, letTimePass, remains, sweep } from "./remains.js";
+import { NOTHING_BUT_FILES, letTimePass, query, remains, sweep } from "./remains.js";
 
 /** More than sockets hold on both sides, so that the server has to go on while it drains. */
 const LARGE = Buffer.from(bytesOf(30_000_000, 1));
@@ -54,8 +55,13 @@ function begunUpload(url: string) {
   return { answer, sendRest: () => sending.end(form.subarray(LARGE.length / 2)) };
 }
 
+/** Until the server has begun to take the upload. */
+function begun(): Promise<void> {
+  return until(async () => (await query(at, "select 1 from uploads where stage = 'receiving'")).length > 0);
+}
+
 async function refusesConnections(url: string): Promise<boolean> {
-  for (let i = 0; i < 40; i++) {
+  for (let i = 0; i < 600; i++) {
     const isTaken = await new Promise<boolean>(resolve => {
       const socket = connect(Number(new URL(url).port), "127.0.0.1");
       socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
@@ -75,12 +81,13 @@ describe("SIGTERM", () => {
     // Its request has begun but not ended, so that its connection outlives the beginning of the drain.
     const asking = await rawClient(server.url);
     asking.socket.write("GET /readyz HTTP/1.1\r\nHost: x\r\n");
-    await sleep(300);
+    await begun();
+    await fetch(`${server.url}/healthz`); // whoever is asked later has read what came before
 
     server.signal("SIGTERM");
     expect(await refusesConnections(server.url)).toBe(true);
     asking.socket.write("\r\n");
-    expect(await asking.answered(5000)).toMatch(/^HTTP\/1\.1 503 [\s\S]*Connection: close/);
+    expect(await asking.answered(30_000)).toMatch(/^HTTP\/1\.1 503 [\s\S]*Connection: close/);
     await sleep(1000);
     expect(server.hasEnded).toBe(false);
     upload.sendRest();
@@ -97,12 +104,12 @@ describe("SIGTERM", () => {
     const server = await at.start({ DRAIN_SECONDS: "3600" });
     await fetch(`${server.url}/healthz`); // leaves an open connection behind
     expect(await server.kill("SIGTERM")).toBe(0);
-  }, 20_000);
+  }, 180_000);
 
   test("after DRAIN_SECONDS cuts what is still under way, and leaves nothing of it once its upload has expired", async () => {
     const server = await at.start({ DRAIN_SECONDS: "1" });
     const upload = begunUpload(server.url);
-    await sleep(500);
+    await begun();
     expect(await server.kill("SIGTERM")).toBe(0);
     await expect(upload.answer).rejects.toThrow();
     await letTimePass(at);
@@ -113,13 +120,13 @@ describe("SIGTERM", () => {
   test("given a second time ends the process at once", async () => {
     const server = await at.start({ DRAIN_SECONDS: "3600" });
     const upload = begunUpload(server.url);
-    await sleep(300);
+    await begun();
     server.signal("SIGTERM");
     expect(await refusesConnections(server.url)).toBe(true);
     expect(server.hasEnded).toBe(false);
     expect(await server.kill("SIGTERM")).not.toBe(0); // what was under way was lost
     await expect(upload.answer).rejects.toThrow();
-  }, 20_000);
+  }, 180_000);
 });
 
 const STACK = /^\s+at \S/m;
@@ -199,7 +206,7 @@ test("an upload over tus goes on from HEAD on a server that was stopped and star
     agent: false,
   });
   sending.on("error", () => {}).write(plain.subarray(0, 123_456));
-  await sleep(500);
+  await until(async () => (await head(server.url, path)).offset > 0);
   expect(await server.kill("SIGTERM")).toBe(0);
   const again = await at.start();
   expect((await head(again.url, path)).offset).toBe(123_456);

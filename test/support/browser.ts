@@ -7,6 +7,9 @@ import { chromium } from "playwright-core";
 /** A policy's complaint quotes what it kept away, which may be a whole font. */
 const COMPLAINT_LENGTH = 300;
 
+/** What is waited for comes at once on an idle machine. */
+const PATIENCE_MS = 90_000;
+
 /** The system's Chromium where there is one; else the one that comes with the packages (x64 Linux). */
 export async function openBrowser(): Promise<Browser> {
   const system = [process.env["CHROMIUM_PATH"], "/usr/bin/chromium"].find(path => path && existsSync(path));
@@ -36,6 +39,7 @@ export interface WatchedPage {
 /** A page in a profile of its own, not yet anywhere. */
 export async function watchedPage(browser: Browser): Promise<WatchedPage> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   const requests: string[] = [];
   const complaints: string[] = [];

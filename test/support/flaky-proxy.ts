@@ -8,8 +8,10 @@ import type { AddressInfo } from "node:net";
 export interface Fate {
   /** Bytes from the client after which the connection is cut; Infinity: never. */
   readonly cutAfterBytes: number;
-  /** A reset may take with it what the server has not read yet; an end does not. */
+  /** A reset takes with it what the server has not read yet; an end does not. */
   readonly cutBy: "reset" | "end";
+  /** The cut comes so long after the last byte that passed, in milliseconds. */
+  readonly lingerMs: number;
   /** Bytes from the client after which nothing passes any more, with both sides left open; Infinity: never. */
   readonly stallAfterBytes: number;
   /** Each piece is held back this long, in milliseconds. */
@@ -19,6 +21,7 @@ export interface Fate {
 export const STEADY: Fate = {
   cutAfterBytes: Number.POSITIVE_INFINITY,
   cutBy: "reset",
+  lingerMs: 0,
   stallAfterBytes: Number.POSITIVE_INFINITY,
   delayMs: 0,
 };
@@ -77,8 +80,9 @@ export class FlakyProxy {
         this.passedBytes += passed.length;
         const isCut = seenBytes > fate.cutAfterBytes;
         // The server gets what came before the cut: what it does with it is what the test is about.
-        if (passed.length > 0) server.write(passed, () => isCut && cut());
-        else if (isCut) cut();
+        const end = () => void (isCut && setTimeout(cut, fate.lingerMs));
+        if (passed.length > 0) server.write(passed, end);
+        else end();
         if (!isCut && seenBytes <= fate.stallAfterBytes) client.resume();
       }, fate.delayMs);
     });

@@ -24,6 +24,7 @@ import { createDatabase } from "./database.js";
 import { FaultyBucket } from "./faulty-bucket.js";
 import { silent } from "./log.js";
 import { InlineHasher } from "./inline-hasher.js";
+import { until } from "./until.js";
 
 const MAX_UPLOAD_BYTES = 8 * 1024 * 1024;
 const PASSWORD = "correct horse";
@@ -259,6 +260,10 @@ export async function openVault({
     sweep(): Promise<Swept> {
       return sweep({ ...core.sweepable, log: silent, graceSeconds: 0 });
     },
+
+    /** Waits until so many bytes are durable. */
+    reached: (token: string, offset: number) =>
+      until(async () => (await vault.uploads.find(token)).offset === offset),
 
     /** Waits until nothing has been put for a while. */
     async settled(): Promise<void> {

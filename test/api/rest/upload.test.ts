@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TestServer } from "../../support/server.js";
 import { startServer } from "../../support/server.js";
+import { until } from "../../support/until.js";
 import type { Part } from "../client.js";
 import {
   FORM_TYPE,
@@ -200,11 +201,11 @@ describe("POST /api/upload", () => {
       `POST /api/upload HTTP/1.1\r\nHost: x\r\nContent-Type: ${FORM_TYPE}\r\nContent-Length: 1500000\r\n\r\n`,
     );
     client.socket.write(head.subarray(0, 300));
-    const answer = await client.answered(3000);
+    const answer = await client.answered(20_000);
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);
     expect(answer).toMatch(/\r\nConnection: close\r\n/);
     expect(answer).toContain("CHUNK_SIZE_OUT_OF_RANGE");
-    expect(await client.closed(5000)).toBe(true);
+    expect(await client.closed(20_000)).toBe(true);
   });
 
   describe("a form that is cut short becomes no file", () => {
@@ -232,11 +233,10 @@ describe("POST /api/upload", () => {
         `POST /api/upload HTTP/1.1\r\nHost: x\r\nContent-Type: ${FORM_TYPE}\r\nContent-Length: ${whole.length}\r\n\r\n`,
       );
       client.socket.write(whole.subarray(0, 200_000));
-      await sleep(200);
+      const receiving = async () => (await countRows(server.databaseUrl)).receiving;
+      await until(async () => (await receiving()) > before.receiving);
       client.socket.destroy();
-      for (let i = 0; i < 100 && (await countRows(server.databaseUrl)).receiving > before.receiving; i++) {
-        await sleep(50);
-      }
+      await until(async () => (await receiving()) === before.receiving);
       expect(await countRows(server.databaseUrl)).toEqual(before);
     });
   });

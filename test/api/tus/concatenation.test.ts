@@ -148,7 +148,7 @@ describe("Concatenation", () => {
       ({ status } = await head(location));
     }
     expect(status).toBe(404);
-  }, 60_000);
+  }, 180_000);
 
   test("a part is no file: it has no hash, and its last byte makes none", async () => {
     const one = await part(Buffer.from("hello"));

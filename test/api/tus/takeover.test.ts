@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { TestServer } from "../../support/server.js";
 import { startServer } from "../../support/server.js";
+import { until } from "../../support/until.js";
 import { bytesOf } from "../../support/vault.js";
 import { base64, begin, BODY, head, patch, PASSWORD, retrieve, sql, TUS } from "./client.js";
 
@@ -41,13 +42,8 @@ function stalledPatch(
   return { req, status };
 }
 
-async function settledOffset(location: string): Promise<number> {
-  for (let before = -1; ; ) {
-    const offset = Number((await head(location)).headers["upload-offset"]);
-    if (offset === before) return offset;
-    before = offset;
-    await sleep(300);
-  }
+async function offsetOf(location: string): Promise<number> {
+  return Number((await head(location)).headers["upload-offset"]);
 }
 
 describe("a stalled PATCH", () => {
@@ -62,9 +58,8 @@ describe("a stalled PATCH", () => {
       const { location } = await begin(server.url, CHUNK);
       const there = `${(replica ?? server).url}${new URL(location).pathname}`;
       const stalled = stalledPatch(location, 0, first.subarray(0, 8000));
-      let offset = 0;
-      while (offset === 0) offset = await settledOffset(there);
-      expect(offset).toBeLessThan(8000); // the others have been sent, and come again in another version
+      const offset = 8 * 992; // whole chunks: the others have been sent, and come again in another version
+      await until(async () => (await offsetOf(there)) === offset);
       const reply = await patch(there, offset, second.subarray(offset));
       expect(reply.status).toBe(204);
       stalled.req.end(first.subarray(8000));
@@ -79,10 +74,10 @@ describe("a stalled PATCH", () => {
     const plain = bytesOf(LENGTH, 3);
     const { location } = await begin(server.url, CHUNK);
     const stalled = stalledPatch(location, 0, plain.subarray(0, 7777));
-    await sleep(300);
+    await until(async () => (await offsetOf(location)) > 0); // so it has been read
     stalled.req.destroy();
-    const offset = await settledOffset(location);
-    expect(offset).toBe(7777);
+    const offset = 7777;
+    await until(async () => (await offsetOf(location)) === offset);
     const reply = await patch(location, offset, plain.subarray(offset));
     expect(Buffer.compare(await retrieve(server.url, reply.headers["file-hash"]), plain)).toBe(0);
   });
@@ -92,14 +87,13 @@ test("a client that sends other bytes after a cut gets exactly the last version"
   const [old, now] = [bytesOf(LENGTH, 4), bytesOf(LENGTH, 5)];
   const { location } = await begin(server.url, CHUNK);
   const stalled = stalledPatch(location, 0, old.subarray(0, 1500));
-  let kept = 0;
-  while (kept === 0) kept = await settledOffset(location);
-  expect(kept).toBe(1024 - 32); // the server has 508 bytes more, and has not heard yet of the cut
+  const kept = 1024 - 32; // the server has 508 bytes more, and has not heard yet of the cut
+  await until(async () => (await offsetOf(location)) === kept);
   const more = await patch(location, kept, now.subarray(kept, 3000));
   expect(more.status).toBe(204);
   stalled.req.destroy();
   await sleep(300); // what was left of the old version is not kept now
-  expect(await settledOffset(location)).toBe(3000);
+  expect(await offsetOf(location)).toBe(3000);
   const reply = await patch(location, 3000, now.subarray(3000));
   const expected = Buffer.concat([old.subarray(0, kept), now.subarray(kept)]);
   expect(Buffer.compare(await retrieve(server.url, reply.headers["file-hash"]), expected)).toBe(0);
