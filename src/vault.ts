@@ -125,7 +125,7 @@ export async function openVault(
   const sealer = makeSealer(config.SEAL_THREADS);
   const waiting = { maxWaiters: MAX_MEMORY_WAITERS, idleGraceMs };
   const parityBytes = Math.floor(config.MEMORY_BUDGET * PARITY_PART);
-  const budget = new Budget(config.MEMORY_BUDGET - parityBytes, waiting);
+  const budget = new Budget(config.MEMORY_BUDGET - parityBytes, { ...waiting, keepsRoom: true });
   const hasher = makeHasher(config.ARGON2_CONCURRENCY);
   const argon = new ArgonRuns(
     hasher,

@@ -38,7 +38,7 @@ export function securityHeaders(): readonly RequestHandler[] {
 export function crossOrigin(origins: readonly string[]): RequestHandler {
   const options: CorsOptions = {
     origin: origins.length === 0 ? false : [...origins],
-    methods: ["GET", "HEAD", "POST", "PATCH", "DELETE"],
+    methods: ["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"],
     allowedHeaders: [
       "Authorization",
       "Content-Type",

@@ -17,6 +17,7 @@ import type { Limits } from "./append-limits.js";
 import { checkLength } from "./append-limits.js";
 import { bodyOfUpload } from "./body.js";
 import type { Budget, Share } from "./budget.js";
+import { chunkMemory } from "./chunk-memory.js";
 import type { CommitPace } from "./commits.js";
 import { Commits } from "./commits.js";
 import type { ChunkRecord, Tail, Upload } from "./model.js";
@@ -30,6 +31,7 @@ import { spanOf } from "./span.js";
 import type { PlainChunk, StripesDeps } from "./stripes.js";
 import { Stripes } from "./stripes.js";
 import { loadTail, storeTail } from "./tail.js";
+import { isTakenOver } from "./upload-errors.js";
 
 /** Bytes of one upload that may be on their way to the buckets at once, and how many chunks at most. */
 const WINDOW_BYTES = 16 * 1024 * 1024;
@@ -65,6 +67,8 @@ export interface AppendRequest {
    * append. Where it is given, an append is all or nothing, a source that breaks included.
    */
   readonly verify?: (() => void) | undefined;
+  /** The upload's length, where an append that is all or nothing declares it. */
+  readonly lateLength?: number | undefined;
   /** How many bytes the source has announced, where it has: so many objects are reserved, and nothing else goes by it. */
   readonly announcedBytes?: number | undefined;
   /** Is given the bytes of this append in order. */
@@ -80,7 +84,7 @@ export async function append(deps: AppendDeps, request: AppendRequest): Promise<
   const limits = { upload, maxUploadBytes: deps.maxUploadBytes, isHeld: verify !== undefined };
   if (limits.isHeld) checkLength(upload.offset + (announcedBytes ?? 0), limits);
   // The tail comes into the first buffer, whose memory it has before.
-  const share = upload.tail ? await chunkMemory(deps, upload, request.signal) : undefined;
+  const share = upload.tail ? await chunkMemory(deps.budget, upload.layout, request.signal) : undefined;
   try {
     const [tail, span] = await Promise.all([
       loadTail(deps, upload, dek),
@@ -90,11 +94,6 @@ export async function append(deps: AppendDeps, request: AppendRequest): Promise<
   } finally {
     share?.release(); // by now it has been, unless the writer never began
   }
-}
-
-/** Twice: a chunk is in memory plain and sealed at once. */
-function chunkMemory({ budget }: AppendDeps, { layout }: Upload, signal?: AbortSignal): Promise<Share> {
-  return budget.acquire(2 * layout.chunkBytes, signal);
 }
 
 class Writer {
@@ -156,7 +155,7 @@ class Writer {
       this.request.verify?.();
     } catch (error) {
       ending = error;
-      if (this.request.verify) this.#fail(error);
+      if (this.request.verify || isTakenOver(error)) this.#fail(error);
     }
     try {
       await this.#close(this.#isComplete(ending));
@@ -212,7 +211,7 @@ class Writer {
   }
 
   async #newBuffer(): Promise<Uint8Array> {
-    this.#share ??= await chunkMemory(this.deps, this.#upload, this.#signal);
+    this.#share ??= await chunkMemory(this.deps.budget, this.#upload.layout, this.#signal);
     return this.deps.sealer.buffer(this.#chunkPlainBytes);
   }
 
@@ -301,7 +300,8 @@ class Writer {
       if (!this.request.verify) await this.#commits.commit(null); // what came before the failure
       throw this.#failure;
     }
-    const length = isComplete && this.#upload.length === null ? this.#received : null;
+    const ownLength = isComplete && this.#upload.length === null ? this.#received : null;
+    const length = this.request.lateLength ?? ownLength;
     await this.#commits.commit(tail || length !== null ? { tail, length } : null);
   }
 

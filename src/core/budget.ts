@@ -2,8 +2,8 @@
  * A bounded amount of something (bytes of memory) shared by everyone in the process, first come first served.
  *
  * Whoever holds a share while it waits for its own client says so ({@link Share.idle}); when others wait for memory
- * and such a share has been idle for the grace time, it is taken back. So a thousand stalled connections cannot stop
- * the others, and the total still never exceeds the bound.
+ * and such a share has been idle for the grace time, or a little at a time for several of them, it is taken back. So a
+ * thousand connections that stall or trickle cannot stop the others, and the total still never exceeds the bound.
  */
 import { VaultError } from "./errors.js";
 
@@ -12,12 +12,24 @@ interface BudgetOptions {
   readonly maxWaiters: number;
   /** How long a share may be idle, in milliseconds, while others wait. */
   readonly idleGraceMs: number;
+  /** Whether large shares leave room, so that who wants much keeps nobody waiting who wants little. */
+  readonly keepsRoom?: boolean;
 }
 
 const RETRY_AFTER_SECONDS = 5;
+/** In all a share may be idle for so many times the grace time: a chunk of 1 MiB is then full at 17 KiB a second. */
+const GRACES = 6;
+/** Parts of the total. A share of more than this is large … */
+const LARGE = 1 / 4;
+/** … if there is to be room, the large ones together are no more than this, … */
+const LARGE_TOGETHER = 1 / 2;
+/** … but for one alone, which may be this. */
+const LARGEST = 3 / 4;
 
 export class Budget {
   #free: number;
+  /** Of what is held, what is in large shares. */
+  #large = 0;
   readonly #waiters: Waiter[] = [];
   readonly #idle = new Set<Share>();
   #timer: NodeJS.Timeout | undefined;
@@ -40,20 +52,20 @@ export class Budget {
   }
 
   /**
-   * Waits for a share of `amount`; more than the total counts as the total, so that one large holder can still run
+   * Waits for a share of `amount`; more than there ever is counts as all there is, so that one large holder can still run
    * alone. Rejects with BUSY when too many wait already, or with the signal's reason.
    */
   async acquire(amount: number, signal?: AbortSignal): Promise<Share> {
     signal?.throwIfAborted();
-    const share = this.#waiters.length === 0 ? this.tryAcquire(amount) : null;
-    if (share) return share;
+    const clipped = this.#clip(amount);
+    if (this.#isNext(clipped)) return this.#take(clipped);
     if (this.#waiters.length >= this.options.maxWaiters) {
       throw new VaultError("BUSY", `${this.#waiters.length} callers wait already`, {
         retryAfterSeconds: RETRY_AFTER_SECONDS,
       });
     }
     const { promise, resolve, reject } = Promise.withResolvers<Share>();
-    const waiter: Waiter = { amount: this.#clip(amount), resolve };
+    const waiter: Waiter = { amount: clipped, resolve };
     const onAbort = () => {
       const place = this.#waiters.indexOf(waiter);
       if (place < 0) return; // it has its share already
@@ -71,29 +83,55 @@ export class Budget {
     }
   }
 
-  /** A share if there is room for it this moment, else null. */
+  /** A share if there is room for it this moment and nobody waits, else null. */
   tryAcquire(amount: number): Share | null {
     const clipped = this.#clip(amount);
-    if (clipped > this.#free) return null;
-    this.#free -= clipped;
-    return new Share(clipped, this.#idle, released => this.#release(released));
+    return this.#waiters.length === 0 && this.#isNext(clipped) ? this.#take(clipped) : null;
+  }
+
+  #take(amount: number): Share {
+    this.#hold(amount);
+    return new Share(amount, this.#idle, () => {
+      this.#hold(-amount);
+      this.#serve();
+    });
+  }
+
+  #hold(amount: number): void {
+    this.#free -= amount;
+    if (this.#isLarge(Math.abs(amount))) this.#large += amount;
   }
 
   #clip(amount: number): number {
-    return Math.min(amount, this.total);
+    return Math.min(amount, this.options.keepsRoom ? LARGEST * this.total : this.total);
   }
 
-  #release(share: Share): void {
-    this.#free += share.amount;
-    this.#serve();
+  #isLarge(amount: number): boolean {
+    return Boolean(this.options.keepsRoom) && amount > LARGE * this.total;
+  }
+
+  /** Whether it would have to wait for large shares, however much is free. */
+  #isKeptOut(amount: number): boolean {
+    return this.#isLarge(amount) && this.#large > 0 && this.#large + amount > LARGE_TOGETHER * this.total;
+  }
+
+  /** Who waits in line. Large ones that are kept out stand aside, in their order. */
+  #line(): readonly Waiter[] {
+    const large = this.#waiters.find(({ amount }) => this.#isLarge(amount));
+    if (!large || !this.#isKeptOut(large.amount)) return this.#waiters;
+    return this.#waiters.filter(({ amount }) => !this.#isLarge(amount));
+  }
+
+  /** Whether one who comes now need not wait. */
+  #isNext(amount: number): boolean {
+    if (amount > this.#free || this.#isKeptOut(amount)) return false;
+    return (this.#isLarge(amount) ? this.#waiters : this.#line()).length === 0;
   }
 
   #serve(): void {
-    for (let next = this.#waiters[0]; next; next = this.#waiters[0]) {
-      const share = this.tryAcquire(next.amount);
-      if (!share) break;
-      this.#waiters.shift();
-      next.resolve(share);
+    for (let [next] = this.#line(); next && next.amount <= this.#free; [next] = this.#line()) {
+      this.#waiters.splice(this.#waiters.indexOf(next), 1);
+      next.resolve(this.#take(next.amount));
     }
     if (this.#waiters.length === 0) {
       clearInterval(this.#timer);
@@ -101,12 +139,18 @@ export class Budget {
     }
   }
 
-  /** While anyone waits, takes back what has been idle for too long, the longest idle first. */
+  /** While anyone waits, takes back one share at a time whose holder is too slow, from the slowest. */
   #watch(): void {
+    const { idleGraceMs } = this.options;
     this.#timer ??= setInterval(() => {
-      const [longest] = this.#idle; // a Set keeps the order in which shares became idle
-      if (longest && longest.idleMs >= this.options.idleGraceMs) longest.reclaim();
-    }, this.options.idleGraceMs / 4).unref();
+      const isForLarge = this.#line().length === 0; // then what small ones hold is of no use
+      const slow = [...this.#idle].filter(
+        ({ amount, idleMs, idledMs }) =>
+          (!isForLarge || this.#isLarge(amount)) &&
+          (idleMs >= idleGraceMs || idledMs >= GRACES * idleGraceMs),
+      );
+      slow.sort((one, other) => other.idledMs - one.idledMs)[0]?.reclaim();
+    }, idleGraceMs / 4).unref();
   }
 }
 
@@ -118,17 +162,24 @@ interface Waiter {
 /** What one caller holds of a budget, until it releases it. */
 export class Share implements Disposable {
   #since = 0;
+  #idledBefore = 0;
   #reclaim: (() => void) | undefined;
   #isReleased = false;
 
   constructor(
     readonly amount: number,
     private readonly idleShares: Set<Share>,
-    private readonly onRelease: (share: Share) => void,
+    private readonly onRelease: () => void,
   ) {}
 
+  /** How long it has been idle this time. */
   get idleMs(): number {
     return performance.now() - this.#since;
+  }
+
+  /** How long it has been idle in all. */
+  get idledMs(): number {
+    return this.#idledBefore + this.idleMs;
   }
 
   /** The holder waits for its client from now on; `reclaim` is to make it let go, soon and by itself. */
@@ -141,7 +192,7 @@ export class Share implements Disposable {
 
   /** The holder has work to do again. */
   busy(): void {
-    this.idleShares.delete(this);
+    if (this.idleShares.delete(this)) this.#idledBefore += this.idleMs;
     this.#reclaim = undefined;
   }
 
@@ -156,7 +207,7 @@ export class Share implements Disposable {
     if (this.#isReleased) return;
     this.#isReleased = true;
     this.busy();
-    this.onRelease(this);
+    this.onRelease();
   }
 
   [Symbol.dispose](): void {

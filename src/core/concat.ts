@@ -12,13 +12,14 @@ import type { Log } from "./ports.js";
 import { untilReclaimed } from "./reclaim.js";
 import type { BeginUpload, BegunUpload } from "./upload-inputs.js";
 import type { Uploads } from "./uploads.js";
+import { KEEP_EVERY_MS, whileKept } from "./while-kept.js";
 
 /** Bounds the queries of one request; and 100 URLs go into the 16 KiB that Node allows for headers. */
 const MAX_PARTS = 100;
 /** A whole that has not grown for this long has lost who drove it, in milliseconds. */
 const STALLED_MS = 10_000;
-/** Parts live an hour at least (UPLOAD_TTL_HOURS), in milliseconds. */
-const KEEP_EVERY_MS = 600_000;
+/** While it is driven, other replicas hear of that this often, in milliseconds, however long a chunk takes. */
+const BEAT_MS = 3_000;
 
 export class Concatenations {
   /** Those that this process drives, by upload id. */
@@ -55,10 +56,21 @@ export class Concatenations {
     return this.#underWay.run(upload.id, () => this.#drive(token, upload, caller));
   }
 
+  /** {@link proceed}; null where it stopped for a reason that may pass. Throws what says that there never will be a whole. */
+  async proceedOrStop(token: string, caller: Caller | null = null): Promise<StoredFile | null> {
+    try {
+      return await this.proceed(token, caller);
+    } catch (error) {
+      if (isGone(error)) throw error;
+      this.log.warn("a concatenation stopped; a HEAD of it goes on", { reason: String(error) });
+      return null;
+    }
+  }
+
   /** {@link proceed}, with nobody waiting. */
   proceedInBackground(token: string): void {
-    this.proceed(token).catch(error => {
-      this.log.warn("a concatenation stopped; a HEAD of it goes on", { reason: String(error) });
+    this.proceedOrStop(token).catch(error => {
+      this.log.warn("a concatenation has lost a part", { reason: String(error) });
     });
   }
 
@@ -85,9 +97,13 @@ export class Concatenations {
   }
 
   async #drive(token: string, upload: Upload, caller: Caller | null): Promise<StoredFile> {
-    if (!(await this.uploads.isWhole(upload))) await this.#gather(token, upload, caller);
-    // The parts stay until they expire: a client whose answer was lost asks again with the same ones.
-    return this.uploads.finish(token, {}, caller);
+    const keep = () => this.uploads.keep([token]);
+    await keep();
+    return whileKept(keep, BEAT_MS, async () => {
+      if (!(await this.uploads.isWhole(upload))) await this.#gather(token, upload, caller);
+      // The parts stay until they expire: a client whose answer was lost asks again with the same ones.
+      return this.uploads.finish(token, {}, caller);
+    });
   }
 
   /** Adds the parts' bytes, from where the whole stands on. */
@@ -95,12 +111,12 @@ export class Concatenations {
     const { parts } = this.uploads.factsOf(token, upload);
     const { offset, length } = upload;
     const { signal, onReclaim } = untilReclaimed(this.#closing.signal);
-    const source = bytesOf(await this.#find(parts, token, caller), offset, {
-      read: (part, start) => this.uploads.read(part, start, signal, onReclaim),
-      keep: () => this.uploads.keep(parts),
-    });
+    const read = (part: string, start: number) => this.uploads.read(part, start, signal, onReclaim);
+    const source = bytesOf(await this.#find(parts, token, caller), offset, read);
     const announcedBytes = length === null ? undefined : length - offset;
-    await this.uploads.append(token, offset, source, { lastByte: "by-length", signal, announcedBytes });
+    const options = { lastByte: "by-length", signal, announcedBytes } as const;
+    const keep = () => this.uploads.keep(parts);
+    await whileKept(keep, KEEP_EVERY_MS, () => this.uploads.append(token, offset, source, options));
   }
 
   /** Where a part is gone there never will be a whole, and what there is of it is dropped. */
@@ -110,7 +126,7 @@ export class Concatenations {
       await this.uploads.keep(parts);
       for (const part of parts) found.push({ token: part, length: (await this.uploads.find(part)).offset });
     } catch (error) {
-      if (error instanceof VaultError && GONE.includes(error.code)) await this.uploads.abandon(whole, caller);
+      if (isGone(error)) await this.uploads.abandon(whole, caller);
       throw error;
     }
     return found;
@@ -123,32 +139,24 @@ interface Part {
   readonly length: number;
 }
 
-interface Reading {
-  read(token: string, start: number): Promise<AsyncGenerator<Uint8Array>>;
-  /** Is called now and then, so that no part expires before it is read. */
-  keep(): Promise<void>;
-}
-
 /** The parts' bytes, one after the other, from `start` of the whole on. */
 async function* bytesOf(
   parts: readonly Part[],
   start: number,
-  { read, keep }: Reading,
+  read: (token: string, start: number) => Promise<AsyncGenerator<Uint8Array>>,
 ): AsyncGenerator<Uint8Array> {
   let before = 0;
-  let keptAt = performance.now();
   for (const { token, length } of parts) {
     const from = Math.max(0, start - before);
     before += length;
     if (from >= length) continue;
-    for await (const piece of await read(token, from)) {
-      yield piece;
-      if (performance.now() - keptAt < KEEP_EVERY_MS) continue;
-      keptAt = performance.now();
-      await keep();
-    }
+    yield* await read(token, from);
   }
 }
 
 /** What is said of a part that has expired, or was dropped by its client. */
 const GONE: readonly Code[] = ["UPLOAD_EXPIRED", "NOT_FOUND"];
+
+function isGone(error: unknown): boolean {
+  return error instanceof VaultError && GONE.includes(error.code);
+}

@@ -7,6 +7,7 @@ import { plainBytesPerChunk, segmentsPerChunk } from "../format/layout.js";
 import { bodyOfUpload } from "./body.js";
 import type { Budget } from "./budget.js";
 import type { BucketSet } from "./bucket-set.js";
+import { chunkMemory } from "./chunk-memory.js";
 import { VaultError } from "./errors.js";
 import type { HeldUpload, Upload } from "./model.js";
 import type { Random } from "./placement.js";
@@ -39,10 +40,11 @@ export async function declareLength(
   dekOf: (leased: HeldUpload) => Uint8Array,
 ): Promise<void> {
   const { id, offset } = upload;
+  const at = { offset, ttlSeconds: deps.uploadTtlSeconds };
   checkLength(upload, length);
-  if (await deps.uploads.lease(id, { offset, length })) return;
+  if (await deps.uploads.lease(id, { ...at, length })) return;
   if (length > offset) throw offsetMismatch(upload, offset);
-  const leased = await deps.uploads.lease(id, { offset });
+  const leased = await deps.uploads.lease(id, at);
   if (!leased) throw offsetMismatch(upload, offset);
   checkLength(leased, length);
   if (!endsInTail(leased)) await reopenLastChunk(deps, leased, dekOf(leased), signal);
@@ -70,7 +72,7 @@ async function reopenLastChunk(
   const start = offset - plainBytesPerChunk(layout);
   const chunkIndex = start / plainBytesPerChunk(layout);
   const { stripe, shard } = slotOf(chunkIndex, parity);
-  using _held = await deps.budget.acquire(2 * layout.chunkBytes, signal); // plain and sealed
+  using _held = await chunkMemory(deps.budget, layout, signal);
   const rows = await chunkMap.chunks(id, stripe, stripe);
   const row = rows.find(each => each.shard === shard);
   if (!row) throw new VaultError("INTERNAL", `upload ${id}: chunk ${chunkIndex} has no row`);

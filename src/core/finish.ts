@@ -17,6 +17,7 @@ import type { ChunkMap, Clock, FileStore, UploadStore } from "./ports.js";
 import { takenOver } from "./upload-errors.js";
 import type { LateFacts } from "./upload-inputs.js";
 import type { UploadToken } from "./upload-token.js";
+import { KEEP_EVERY_MS, whileKept } from "./while-kept.js";
 import { fileOf, requireWhole } from "./whole.js";
 
 export interface FinishDeps extends GatherDeps {
@@ -28,6 +29,7 @@ export interface FinishDeps extends GatherDeps {
   readonly audit: Auditor;
   readonly clock: Clock;
   readonly manifests: Manifests;
+  readonly uploadTtlSeconds: number;
 }
 
 export class Finisher {
@@ -69,7 +71,8 @@ export class Finisher {
       throw new VaultError("UPLOAD_INCOMPLETE", `upload ${upload.id} is part of a file only`);
     }
     const dek = token.dek(upload);
-    const sha256 = late.sha256 ?? (expectedSha256 === null ? undefined : await this.#readBack(upload, dek));
+    const readBack = () => this.#readBack(token, upload, dek);
+    const sha256 = late.sha256 ?? (expectedSha256 === null ? undefined : await readBack());
     if (expectedSha256 !== null && sha256 !== expectedSha256) {
       await this.deps.uploads.end(upload.id, "failed"); // no byte of it is what its sender meant
       throw new VaultError("CHECKSUM_MISMATCH", `upload ${upload.id} has another SHA-256 than expected`);
@@ -98,12 +101,16 @@ export class Finisher {
   }
 
   /** The SHA-256 of what is stored: a hash under way cannot be saved from one request to the next. */
-  async #readBack(upload: Upload, dek: Uint8Array): Promise<string> {
+  async #readBack(token: UploadToken, upload: Upload, dek: Uint8Array): Promise<string> {
     const hash = createHash("sha256");
     const range = { start: 0, end: upload.offset };
-    const plain = gather(this.deps, bodyOfUpload(upload, dek), range, NEVER, () => {});
-    for await (const piece of plain) hash.update(piece);
-    return hash.digest("hex");
+    const keep = () => this.deps.uploads.keep([token.id], this.deps.uploadTtlSeconds);
+    await keep();
+    return whileKept(keep, KEEP_EVERY_MS, async () => {
+      const plain = gather(this.deps, bodyOfUpload(upload, dek), range, NEVER, () => {});
+      for await (const piece of plain) hash.update(piece);
+      return hash.digest("hex");
+    });
   }
 
   /** The file's password wrap, and its grant where it is yet to be written. */

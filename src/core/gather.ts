@@ -18,6 +18,8 @@ import type { ChunkMap, Log } from "./ports.js";
 const MAX_READ_BYTES = 1024 * 1024;
 /** Reads under way ahead of the consumer, while memory is plentiful. */
 const READ_AHEAD = 4;
+/** Memory that one reader holds at most: each read is there sealed and plain. */
+export const READING_BYTES = 2 * READ_AHEAD * MAX_READ_BYTES;
 
 /** What a recovery without a database has too (recovery.ts). */
 export interface GatherDeps extends OpenReadDeps {
@@ -85,7 +87,7 @@ export async function* gather(
   }
 }
 
-/** The read the consumer waits for waits for memory; those ahead of it are made only while half of it is free. */
+/** The read the consumer waits for waits for memory; those ahead of it are made only while half of it is free, and nobody waits. */
 async function shareFor(
   budget: Budget,
   bytes: number,

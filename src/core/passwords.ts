@@ -22,6 +22,8 @@ import type { AttemptKey, AttemptLimiter } from "./ports.js";
 
 /** Longest password in UTF-8 bytes: far beyond any passphrase, short enough that hashing it costs nothing. */
 const MAX_PASSWORD_BYTES = 1024;
+/** What decoders put in place of bytes that are no UTF-8: whoever chose the password could not give it a second time. */
+const REPLACEMENT = "\ufffd";
 const SALT_BYTES = 16;
 const GRANT_ID_BYTES = 16;
 
@@ -54,7 +56,7 @@ export class Passwords {
   constructor(private readonly deps: PasswordsDeps) {}
 
   /**
-   * Throws PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG or PASSWORD_TOO_COMMON. Length is counted in characters as people see them
+   * Throws PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_TOO_COMMON or BAD_REQUEST. Length is counted in characters as people see them
    * typed. Only for a password that is being chosen: a file keeps the one it has.
    */
   check(password: string, field = "password"): void {
@@ -63,6 +65,10 @@ export class Passwords {
       throw new VaultError("PASSWORD_TOO_SHORT", `under ${min} characters`, { field, facts: { min } });
     }
     checkLongest(password, field);
+    if (password.toWellFormed().includes(REPLACEMENT)) {
+      const facts = { reason: "The password is not text in UTF-8." };
+      throw new VaultError("BAD_REQUEST", "a password with a replacement character", { field, facts });
+    }
     if (this.deps.isCommon(password))
       throw new VaultError("PASSWORD_TOO_COMMON", "a common password", { field });
   }

@@ -156,9 +156,9 @@ export interface UploadStore {
   /**
    * Takes the upload over: raises its lease by one if it is receiving, not expired and stands at `offset`, and, where
    * `length` is given and the upload has none yet, declares it, unless the upload would then end with a chunk that was sealed
-   * as one that others follow. Null if any of that does not hold.
+   * as one that others follow. It lives at least `ttlSeconds` from then on. Null if any of that does not hold.
    */
-  lease(id: FileId, at: { offset: number; length?: number }): Promise<HeldUpload | null>;
+  lease(id: FileId, at: { offset: number; length?: number; ttlSeconds?: number }): Promise<HeldUpload | null>;
   /**
    * Ends a receiving upload without a file: sets `stage`, deletes all its grants, and turns its chunk rows and tail
    * into dead objects for the sweep, in one transaction. False if it was not receiving, or is to be `expired` and has got

@@ -13,6 +13,11 @@ export function takenOver(upload: Upload): VaultError {
   return new VaultError("UPLOAD_TAKEN_OVER", `upload ${upload.id} was taken over`);
 }
 
+/** Whether its upload is another writer's by now. */
+export function isTakenOver(error: unknown): boolean {
+  return error instanceof VaultError && error.code === "UPLOAD_TAKEN_OVER";
+}
+
 export function tooLarge(bytes: number, max: number): VaultError {
   return new VaultError("FILE_TOO_LARGE", `${bytes} bytes declared`, { facts: { max } });
 }

@@ -28,10 +28,12 @@ import { requireRole } from "./roles.js";
 import type { PlainHash } from "./sealing.js";
 import type { TermLimits } from "./terms.js";
 import { checkTerms } from "./terms.js";
-import { offsetMismatch, tooLarge } from "./upload-errors.js";
+import { isTakenOver, offsetMismatch, tooLarge } from "./upload-errors.js";
 import type { BeginUpload, BegunUpload, LateFacts } from "./upload-inputs.js";
 import { UploadToken } from "./upload-token.js";
+import { KEEP_EVERY_MS, whileKept } from "./while-kept.js";
 import { isWhole, requireWhole } from "./whole.js";
+import { Writers } from "./writers.js";
 
 interface UploadsDeps extends AppendDeps, FinishDeps {
   readonly buckets: BucketSet;
@@ -48,6 +50,7 @@ const NO_FACTS: UploadFacts = { uploadMetadata: null, uploadConcat: null, parts:
 
 export class Uploads {
   readonly #finisher: Finisher;
+  readonly #writers = new Writers();
 
   constructor(private readonly deps: UploadsDeps) {
     this.#finisher = new Finisher(deps);
@@ -121,11 +124,19 @@ export class Uploads {
   ): Promise<number> {
     const upload = await this.#findAt(token, offset, seen);
     if (await isWhole(this.deps.chunkMap, upload)) return offset;
-    const leased = await this.deps.uploads.lease(upload.id, { offset });
+    const at = { offset, ttlSeconds: this.deps.uploadTtlSeconds };
+    const leased = await this.deps.uploads.lease(upload.id, at);
     if (!leased) throw offsetMismatch(await this.#findAt(token, offset), offset);
     // Sealed while the lease was waited for: another last chunk would be one too many.
     if (await isWhole(this.deps.chunkMap, leased)) return offset;
-    return append(this.deps, { upload: leased, dek: new UploadToken(token).dek(leased), source, ...options });
+    const dek = new UploadToken(token).dek(leased);
+    const length = leased.length ?? options.lateLength ?? null;
+    const keep = () => this.keep([token]);
+    return this.#writers.run(leased, overtaken => {
+      const signal = options.signal ? AbortSignal.any([options.signal, overtaken]) : overtaken;
+      const request = { ...options, upload: { ...leased, length }, dek, source, signal };
+      return whileKept(keep, KEEP_EVERY_MS, () => append(this.deps, request));
+    });
   }
 
   async #findAt(token: string, offset: number, seen?: Upload): Promise<Upload> {
@@ -144,7 +155,7 @@ export class Uploads {
     await declareLength(this.deps, upload, { length, signal }, leased => new UploadToken(token).dek(leased));
   }
 
-  /** How long no byte of it has become durable: each commit moves the expiry. */
+  /** How long nobody has been at it: each lease, commit and {@link keep} moves the expiry. */
   async idleMs({ expiresAt }: Upload): Promise<number> {
     const now = await this.deps.clock.now();
     return now.getTime() - (expiresAt.getTime() - this.deps.uploadTtlSeconds * 1000);
@@ -183,7 +194,7 @@ export class Uploads {
     try {
       return await this.#finisher.finish(new UploadToken(token), upload, late, caller);
     } catch (error) {
-      if (!(error instanceof VaultError) || error.code !== "UPLOAD_TAKEN_OVER") throw error;
+      if (!isTakenOver(error)) throw error;
       // Two clients may finish at once: both are told of the same file.
       const now = await this.find(token);
       if (now.stage === "finished") return this.#finisher.finishedFile(now);

@@ -49,10 +49,14 @@ export class UploadRows implements UploadStore {
     return this.#readHeld(sql`select ${COLUMNS}, ${WRAP} from uploads u where token_id = ${tokenId}`);
   }
 
-  lease(id: FileId, at: { offset: number; length?: number }): Promise<HeldUpload | null> {
+  lease(
+    id: FileId,
+    at: { offset: number; length?: number; ttlSeconds?: number },
+  ): Promise<HeldUpload | null> {
     const length = at.length ?? null;
     return this.#readHeld(sql`
-      update uploads u set lease = lease + 1, leased_at = now(), length = coalesce(length, ${length}::bigint)
+      update uploads u set lease = lease + 1, leased_at = now(), length = coalesce(length, ${length}::bigint),
+        expires_at = greatest(expires_at, now() + make_interval(secs => ${at.ttlSeconds ?? 0}))
       where id = ${id} and stage = 'receiving' and expires_at > now() and "offset" = ${at.offset}
         and coalesce(length = ${length}::bigint, true) and coalesce("offset" <= ${length}::bigint, true)
         and (length is not null or tail_object_key is not null or "offset" = 0

@@ -72,6 +72,40 @@ describe("a budget", () => {
     expect(budget.free).toBe(10);
   });
 
+  test("takes back one that fills too slowly, though never idle for long, and the slowest of several", async () => {
+    const budget = new Budget(10, options);
+    const reclaimed: string[] = [];
+    const trickle = async (name: string, idleMs: number) => {
+      const share = await budget.acquire(5);
+      let isTaken = false;
+      while (!isTaken) {
+        share.idle(() => {
+          isTaken = true;
+          reclaimed.push(name);
+          share.release();
+        });
+        await sleep(idleMs);
+        share.busy();
+        await sleep(5);
+      }
+    };
+    void trickle("slow", 5);
+    void trickle("slower", 20);
+    await sleep(400);
+    expect(reclaimed).toEqual([]);
+    await budget.acquire(5);
+    expect(reclaimed).toEqual(["slower"]);
+    await budget.acquire(5);
+    expect(reclaimed).toEqual(["slower", "slow"]);
+  });
+
+  test("gives what is left beside those who wait to nobody who can do without", async () => {
+    const budget = new Budget(10, options);
+    using _held = await budget.acquire(8);
+    void budget.acquire(5);
+    expect(budget.tryAcquire(1)).toBeNull();
+  });
+
   test("turns away more waiters than it may have, with BUSY and when to come again", async () => {
     const budget = new Budget(1, { ...options, maxWaiters: 1 });
     await budget.acquire(1);
@@ -124,5 +158,75 @@ describe("a budget", () => {
     expect(isReclaimed).toBe(false);
     share.release();
     await waiting;
+  });
+});
+
+describe("a budget that keeps room", () => {
+  const roomy = { ...options, keepsRoom: true };
+
+  test("lets who wants little pass those who wait for a large share to come back, and takes that back", async () => {
+    const budget = new Budget(100, roomy);
+    const large = await budget.acquire(60);
+    const small = await budget.acquire(20);
+    small.idle(() => small.release());
+    const order: string[] = [];
+    const others = [60, 30, 60].map(amount =>
+      budget.acquire(amount).then(share => {
+        order.push(`large ${amount}`);
+        share.release();
+      }),
+    );
+    for (let i = 0; i < 100; i++) (await budget.acquire(20)).release();
+    expect(order).toEqual([]);
+    await sleep(100);
+    large.idle(() => large.release());
+    await Promise.all(others);
+    expect(order).toEqual(["large 60", "large 30", "large 60"]);
+    expect(budget.free).toBe(80); // the small one was left alone, who could not have helped
+  });
+
+  test("lets a large one that waits for memory alone be passed by none", async () => {
+    const budget = new Budget(100, roomy);
+    const small = await Promise.all([1, 2, 3].map(() => budget.acquire(20)));
+    const order: string[] = [];
+    const waiting = [60, 5].map(amount => budget.acquire(amount).then(() => order.push(String(amount))));
+    await sleep(1);
+    expect(order).toEqual([]);
+    small[0]?.release();
+    await Promise.all(waiting.slice(0, 1));
+    expect(order).toEqual(["60"]);
+    small[1]?.release();
+    await Promise.all(waiting);
+  });
+
+  test("gives one that wants more than everything three quarters, and its holder can have more", async () => {
+    const budget = new Budget(100, roomy);
+    using _reading = await budget.acquire(10);
+    using all = await budget.acquire(1000);
+    expect(all.amount).toBe(75);
+  });
+
+  test("serves everyone, large ones in the order of asking, and never more than its total", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 120 }), { maxLength: 40 }), async amounts => {
+        const budget = new Budget(100, roomy);
+        const served: number[] = [];
+        let held = 0;
+        await Promise.all(
+          amounts.map(async (amount, index) => {
+            using share = await budget.acquire(amount);
+            served.push(index);
+            held += share.amount;
+            expect(held).toBeLessThanOrEqual(100);
+            for (let i = index % 5; i > 0; i--) await Promise.resolve();
+            held -= share.amount;
+          }),
+        );
+        const isLarge = (index: number) => (amounts[index] ?? 0) > 25;
+        expect(served.filter(isLarge)).toEqual(amounts.flatMap((_, i) => (isLarge(i) ? [i] : [])));
+        expect(served.filter(i => !isLarge(i))).toEqual(amounts.flatMap((_, i) => (isLarge(i) ? [] : [i])));
+        expect([budget.free, budget.waiting]).toEqual([100, 0]);
+      }),
+    );
   });
 });

@@ -9,6 +9,7 @@ import { Endings } from "../../src/core/endings.js";
 import { FileRows } from "../../src/database/file-store.js";
 import { UploadRows } from "../../src/database/upload-store.js";
 import { silent } from "../support/log.js";
+import { until } from "../support/until.js";
 import type { Vault } from "../support/vault.js";
 import { bytesOf, openVault, pieces } from "../support/vault.js";
 
@@ -19,7 +20,16 @@ const PASSWORD = "correct horse";
 /** What may end an append. */
 const END = fc.constantFrom("whole", "cut", "refused", "raced");
 
-afterEach(() => void jest.restoreAllMocks());
+const HOUR_MS = 3_600_000;
+const ALL_BUT_INTERVALS = [
+  ...(["Date", "hrtime", "performance", "nextTick", "queueMicrotask"] as const),
+  ...(["setTimeout", "clearTimeout", "setImmediate", "clearImmediate"] as const),
+];
+
+afterEach(() => {
+  jest.restoreAllMocks();
+  jest.useRealTimers();
+});
 
 /** Does `meanwhile` before the next lease is asked for. */
 function beforeLease(meanwhile: () => Promise<unknown>): void {
@@ -142,11 +152,11 @@ test("a tail is not read before there is memory for it", async () => {
   await using vault = await openVault({ memoryBytes: 64 * 1024 });
   const { token } = await vault.begin({ length: 900, chunkBytes: CHUNK_BYTES });
   await vault.uploads.append(token, 0, pieces(bytesOf(300, 7), 300), { lastByte: "by-length" });
-  const held = await vault.budget.acquire(vault.budget.total);
+  const giveBack = await vault.holdMemory(vault.budget.total);
   const rest = vault.uploads.append(token, 300, pieces(bytesOf(600, 8), 600), { lastByte: "by-length" });
   await vault.settled();
   expect(vault.calls("get")).toBe(0);
-  held.release();
+  giveBack();
   expect(await rest).toBe(900);
   expect(vault.budget.free).toBe(vault.budget.total);
 });
@@ -188,25 +198,27 @@ describe("a whole", () => {
   test("keeps its parts again and again while it is made", async () => {
     await using vault = await openVault();
     const { concatenations, token, part } = await wholeOf(vault, 20 * PLAIN_PER_CHUNK);
-    const now = performance.now.bind(performance);
-    let passedMs = 0; // ten minutes from each time that somebody looks to the next
-    jest.spyOn(performance, "now").mockImplementation(() => {
-      passedMs += 600_000;
-      return now() + passedMs;
-    });
-    const keep = jest.spyOn(UploadRows.prototype, "keep");
-    await concatenations.proceed(token);
-    expect(keep.mock.calls.length).toBeGreaterThan(10);
-    expect(await vault.uploads.find(part)).toMatchObject({ stage: "receiving" });
+    jest.useFakeTimers({ doNotFake: ALL_BUT_INTERVALS });
+    for (const bucket of vault.faulty) bucket.stall("get");
+    const making = concatenations.proceed(token);
+    await until(async () => (await vault.uploads.find(token)).lease > 0);
+    const kept = async () => (await vault.uploads.find(part)).expiresAt.getTime();
+    for (let hour = 0; hour < 3; hour++) {
+      const before = await kept();
+      jest.advanceTimersByTime(HOUR_MS);
+      await until(async () => (await kept()) > before);
+    }
+    for (const bucket of vault.faulty) bucket.heal();
+    expect((await making).plainBytes).toBe(20 * PLAIN_PER_CHUNK);
   });
 });
 
 describe("work that reads an upload and writes another, when others have all memory", () => {
   /** Room for what is read, and none for what is to be written. */
   async function withoutMemory(vault: Vault, work: () => Promise<unknown>) {
-    const held = await vault.budget.acquire(vault.budget.total - 2 * CHUNK_BYTES);
+    const giveBack = await vault.holdMemory(vault.budget.total - 2 * CHUNK_BYTES);
     await expect(work()).rejects.toMatchObject({ code: "BUSY" });
-    held.release();
+    giveBack();
     expect(vault.budget.free).toBe(vault.budget.total);
   }
 

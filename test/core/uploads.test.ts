@@ -177,7 +177,7 @@ describe("an upload", () => {
     }
   });
 
-  test("is taken over by a second writer: the first one's next commit fails, and no byte is mixed", async () => {
+  test("is taken over by a second writer: the first one is told so, and no byte is mixed", async () => {
     const first = bytesOf(6 * PLAIN_PER_CHUNK, 8);
     const second = bytesOf(6 * PLAIN_PER_CHUNK, 9);
     const { token } = await vault.begin({ length: first.length, chunkBytes: CHUNK_BYTES });
@@ -189,8 +189,8 @@ describe("an upload", () => {
     await vault.uploads.append(token, offset, pieces(second.subarray(offset), 999), {
       lastByte: "by-length",
     });
+    await ending; // at once: it holds no memory until its client sends or goes
     stall.resolve();
-    await ending;
     const file = await vault.uploads.finish(token);
     const expected = Buffer.concat([first.subarray(0, offset), second.subarray(offset)]);
     expect(Buffer.from(await vault.read(file.hash, PASSWORD)).equals(expected)).toBe(true);
@@ -249,7 +249,7 @@ describe("an upload", () => {
 
   test("whose client leaves while its last bytes wait for memory has not got them, and goes on later", async () => {
     await using small = await openVault({ memoryBytes: 64 * 1024, parity: "default" });
-    const held = await small.budget.acquire(64 * 1024);
+    const giveBack = await small.holdMemory(small.budget.total);
     const plain = bytesOf(100, 20);
     const { token } = await small.begin({ length: 100, chunkBytes: CHUNK_BYTES });
     const gone = new AbortController();
@@ -261,7 +261,7 @@ describe("an upload", () => {
     while (small.budget.waiting === 0) await new Promise(resolve => setTimeout(resolve, 5));
     gone.abort(new Error("gone"));
     await ending;
-    held.release();
+    giveBack();
     expect((await small.uploads.find(token)).offset).toBe(0);
     await small.uploads.append(token, 0, pieces(plain, 100), { lastByte: "by-length" });
     const file = await small.uploads.finish(token);

@@ -261,6 +261,14 @@ export async function openVault({
       return sweep({ ...core.sweepable, log: silent, graceSeconds: 0 });
     },
 
+    /** Takes so much of the memory, in small shares, and gives it back when told. */
+    async holdMemory(bytes: number): Promise<() => void> {
+      const shares = await Promise.all(Array.from({ length: 16 }, () => core.budget.acquire(bytes / 16)));
+      return () => {
+        for (const share of shares) share.release();
+      };
+    },
+
     /** Waits until so many bytes are durable. */
     reached: (token: string, offset: number) =>
       until(async () => (await vault.uploads.find(token)).offset === offset),

@@ -9,6 +9,7 @@ import { VaultError } from "../../core/errors.js";
 import { callerOf } from "../caller.js";
 import type { ApiDeps } from "../deps.js";
 import { badRequest } from "../errors.js";
+import { utf8Of } from "../utf8.js";
 import { RETRIEVE_PARAMETERS } from "./parameters.js";
 
 const MAX_BODY_BYTES = 16 * 1024;
@@ -85,12 +86,8 @@ function headerPasswords(req: Request<{ hash: string }>): (string | null)[] {
 }
 
 function decodeBase64(text: string, header: string): string {
-  try {
-    if (BASE64.test(text))
-      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.from(text, "base64"));
-  } catch {
-    // told below
-  }
+  const decoded = BASE64.test(text) ? utf8Of(Buffer.from(text, "base64")) : null;
+  if (decoded !== null) return decoded;
   throw badRequest(`${header} must be the base64 of UTF-8 text.`, "password");
 }
 

@@ -32,10 +32,10 @@ export async function concatenate(
   const parts = (header("upload-concat") ?? "").slice(FINAL.length).split(" ").filter(Boolean).map(tokenOf);
   const { upload, token } = await concatenations.begin(parts, creationOf(header), caller);
   const location = { Location: `${publicUrl()}/files/${token}` };
-  if ((upload.length ?? 0) <= AT_ONCE_BYTES) {
-    return { ...location, "File-Hash": (await concatenations.proceed(token, caller)).hash };
-  }
-  concatenations.proceedInBackground(token);
+  const isSmall = (upload.length ?? 0) <= AT_ONCE_BYTES;
+  const file = isSmall ? await concatenations.proceedOrStop(token, caller) : null;
+  if (file) return { ...location, "File-Hash": file.hash };
+  if (!isSmall) concatenations.proceedInBackground(token);
   return { ...location, "Upload-Expires": expiresHeader(await uploads.find(token)) };
 }
 

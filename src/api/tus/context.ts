@@ -13,6 +13,10 @@ export interface TusContext {
   readonly signal: AbortSignal;
   /** `Upload-Checksum`, if the request has one. */
   readonly checksum: Checksum | null;
+  /** The length that this request declares, where that is to be done only if its bytes are kept. */
+  lateLength?: number;
+  /** The token of the upload that this request has begun. */
+  begun?: string;
   /** The upload as it stood before this request changed it, once {@link uploadSeen} has looked. */
   upload: Upload | null;
 }

@@ -4,6 +4,7 @@ import type { Caller, Upload } from "../../core/model.js";
 import type { BeginUpload, BegunUpload } from "../../core/upload-inputs.js";
 import type { Uploads } from "../../core/uploads.js";
 import { badRequest } from "../errors.js";
+import { utf8Of } from "../utf8.js";
 import { parseMetadata } from "./metadata.js";
 
 /** Reads one header of a request. */
@@ -65,10 +66,9 @@ function passwordOf(header: HeaderOf): string {
     });
   }
   const bytes = Buffer.from(encoded, "base64");
-  if (bytes.toString("base64") !== encoded) {
-    throw badRequest("Upload-Password is the password in UTF-8, encoded in base64.", "Upload-Password");
-  }
-  return bytes.toString("utf8");
+  const password = bytes.toString("base64") === encoded ? utf8Of(bytes) : null;
+  if (password !== null) return password;
+  throw badRequest("Upload-Password is the password in UTF-8, encoded in base64.", "Upload-Password");
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}

@@ -9,6 +9,7 @@ import type { ErrorRequestHandler, Request as ExpressRequest, RequestHandler, Re
 import { Router } from "express";
 import { VaultError } from "../../core/errors.js";
 import type { Upload } from "../../core/model.js";
+import { tooLarge } from "../../core/upload-errors.js";
 import { callerOf } from "../caller.js";
 import type { ApiDeps } from "../deps.js";
 import { answerOf, badRequest } from "../errors.js";
@@ -29,11 +30,13 @@ const BODY_TYPE = "application/offset+octet-stream";
 const GONE_GRACE_MS = 2_000;
 const SHOWN = /^(tus|upload|content)-/;
 const DIGITS = /^\d+$/;
+/** @tus/server answers larger ones with 400, whatever they are of. */
+const MAX_NUMBER = Number.MAX_SAFE_INTEGER;
 
 export function tusRoutes(deps: ApiDeps): RequestHandler {
   const tus = tusServer(deps);
   const router = Router({ caseSensitive: true, strict: true });
-  router.use(overrideMethod, protocolHeaders(deps), checkProtocol);
+  router.use(overrideMethod, protocolHeaders(deps), checkProtocol(deps));
   router.use(async (req, res, next) => {
     try {
       const context = await contextOf(deps, req, res);
@@ -49,6 +52,12 @@ export function tusRoutes(deps: ApiDeps): RequestHandler {
 async function answer(deps: ApiDeps, tus: Server, context: TusContext): Promise<void> {
   const { req, res, caller } = context;
   const token = req.path.slice(1);
+  const isOfAnUpload = token !== "";
+  const methods = isOfAnUpload ? ["HEAD", "PATCH", "DELETE", "OPTIONS"] : ["POST", "OPTIONS"];
+  if (!methods.includes(req.method)) {
+    res.setHeader("Allow", methods.join(", "));
+    throw new VaultError("METHOD_NOT_ALLOWED", "not a method of this address");
+  }
   if (req.method === "HEAD") {
     res
       .set(await describeUpload(deps, token, caller))
@@ -56,7 +65,7 @@ async function answer(deps: ApiDeps, tus: Server, context: TusContext): Promise<
       .end();
     return;
   }
-  if (req.method === "POST" && token === "" && req.get("Upload-Concat")?.startsWith(FINAL)) {
+  if (req.method === "POST" && req.get("Upload-Concat")?.startsWith(FINAL)) {
     res
       .set(await concatenate(deps, name => req.get(name), caller))
       .status(201)
@@ -64,14 +73,19 @@ async function answer(deps: ApiDeps, tus: Server, context: TusContext): Promise<
     return;
   }
   if (req.method === "PATCH") refuseFinal(deps, token, await uploadSeen(context, deps.uploads, token));
-  if (!["POST", "PATCH", "DELETE", "OPTIONS"].includes(req.method)) {
-    res.setHeader("Allow", "POST, HEAD, PATCH, DELETE, OPTIONS");
-    throw new VaultError("METHOD_NOT_ALLOWED", "not a method of tus");
-  }
   const answered = await withContext(context, () => tus.handleWeb(shown(context)));
+  if (answered.status >= 400 || res.destroyed) await forgetBegun(deps, context);
   if (res.headersSent) return; // it was too slow, and was told
   res.status(answered.status).set(Object.fromEntries(answered.headers));
   await endEarly(req, res, await answered.text());
+}
+
+/** Of an upload whose creation failed nobody ever learns the URL. */
+async function forgetBegun({ uploads }: ApiDeps, { begun, caller, req }: TusContext): Promise<void> {
+  if (begun === undefined) return;
+  await uploads.abandon(begun, caller).catch((error: unknown) => {
+    req.log.warn({ reason: String(error) }, "an upload that nobody knows of stays until it expires");
+  });
 }
 
 /**
@@ -105,6 +119,7 @@ function tusServer(deps: ApiDeps): Server {
       const { req, res, caller } = context;
       const { upload, token } = await beginUpload(uploads, name => req.get(name), caller);
       context.upload = upload;
+      context.begun = token;
       if (upload.length !== 0) res.setHeader("Upload-Expires", expiresHeader(upload));
       return token;
     },
@@ -214,18 +229,26 @@ function protocolHeaders({ settings }: ApiDeps): RequestHandler {
 }
 
 /** What @tus/server answers with 400: 412 for another version of the protocol, 415 for another type of body. */
-const checkProtocol: RequestHandler = (req, res, next) => {
-  if (req.method === "OPTIONS") return next();
-  if (req.get("Tus-Resumable") !== VERSION) {
-    res.setHeader("Tus-Version", VERSION);
-    throw new VaultError("UNSUPPORTED_TUS_VERSION", "another version of tus");
-  }
-  if (req.method === "PATCH" && req.get("Content-Type") !== BODY_TYPE) {
-    throw new VaultError("UNSUPPORTED_MEDIA_TYPE", "a PATCH of another type");
-  }
-  // @tus/server reads “5e+21” as 5.
-  for (const name of ["Upload-Length", "Upload-Offset"]) {
-    if (!DIGITS.test(req.get(name) ?? "0")) throw badRequest(`${name} is a whole number, in digits.`, name);
-  }
-  next();
-};
+function checkProtocol({ settings }: ApiDeps): RequestHandler {
+  return (req, res, next) => {
+    if (req.method === "OPTIONS") return next();
+    if (req.get("Tus-Resumable") !== VERSION) {
+      res.setHeader("Tus-Version", VERSION);
+      throw new VaultError("UNSUPPORTED_TUS_VERSION", "another version of tus");
+    }
+    if (req.method === "PATCH" && req.get("Content-Type") !== BODY_TYPE) {
+      throw new VaultError("UNSUPPORTED_MEDIA_TYPE", "a PATCH of another type");
+    }
+    const [length, offset] = [digits(req, "Upload-Length"), digits(req, "Upload-Offset")];
+    if (length > MAX_NUMBER) throw tooLarge(length, settings.maxUploadBytes);
+    if (offset > MAX_NUMBER) throw new VaultError("OFFSET_MISMATCH", `no upload stands at ${offset}`);
+    next();
+  };
+}
+
+/** The number in a header; 0 where there is none. (@tus/server reads “5e+21” as 5.) */
+function digits(req: ExpressRequest, name: string): number {
+  const text = req.get(name) ?? "0";
+  if (!DIGITS.test(text)) throw badRequest(`${name} is a whole number, in digits.`, name);
+  return Number(text);
+}

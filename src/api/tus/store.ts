@@ -52,7 +52,7 @@ export class TusStore extends DataStore {
       await requireNothing(source, offset);
       if (upload.stage === "finished") return offset; // sent again
     }
-    const verify = checksum ? { verify: () => checksum.verify() } : {};
+    const verify = checksum ? { verify: () => checksum.verify(), lateLength: context.lateLength } : {};
     const reached = await this.uploads.append(token, offset, source, {
       lastByte: "by-length",
       signal,
@@ -67,6 +67,12 @@ export class TusStore extends DataStore {
 
   override async declareUploadLength(token: string, length: number): Promise<void> {
     const context = tusContext();
+    const { offset } = await uploadSeen(context, this.uploads, token);
+    if (offset + (announcedBytes(context.req) ?? 0) > length) throw beyond(length);
+    if (context.checksum && offset < length) {
+      context.lateLength = length; // on a mismatch "the upload and its offset MUST NOT be updated"
+      return;
+    }
     await this.uploads.declareLength(token, length, context.signal);
     context.upload = null; // it has a length now
   }
@@ -99,8 +105,12 @@ function bodyOf(req: IncomingMessage): Pieces {
 /** Throws LENGTH_EXCEEDED for a body where none can follow. */
 async function requireNothing(source: AsyncIterable<Uint8Array>, max: number): Promise<void> {
   for await (const { length } of source) {
-    if (length > 0) throw new VaultError("LENGTH_EXCEEDED", "bytes after the end", { facts: { max } });
+    if (length > 0) throw beyond(max);
   }
+}
+
+function beyond(max: number): VaultError {
+  return new VaultError("LENGTH_EXCEEDED", "bytes after the end", { facts: { max } });
 }
 
 /** Undefined where the body comes in pieces without a length. */

@@ -108,6 +108,12 @@ describe("POST /api/upload", () => {
     ],
     ["a short password after the file", 422, "PASSWORD_TOO_SHORT", [file("x"), field("password", "1234567")]],
     ["a password of 1025 bytes", 422, "PASSWORD_TOO_LONG", [file("x"), field("password", "p".repeat(1025))]],
+    [
+      "a password that is not UTF-8, which nobody could give a second time",
+      400,
+      "BAD_REQUEST",
+      [file("x"), { name: "password", value: Buffer.from("pässwörter", "latin1") }],
+    ],
     ["a field of 9 KiB", 400, "BAD_REQUEST", [file("x"), field("password", "p".repeat(9000))]],
     ["two files", 400, "BAD_REQUEST", [file("x"), file("y"), password]],
     ["two passwords", 400, "BAD_REQUEST", [password, password, file("x")]],

@@ -1,10 +1,16 @@
 /** The sentences are those of the protocol, version 1.0.0: https://tus.io/protocols/resumable-upload */
+import { rename } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { TestServer } from "../../support/server.js";
 import { startServer } from "../../support/server.js";
+import { until } from "../../support/until.js";
 import { bytesOf } from "../../support/vault.js";
 import { base64, begin, BODY, head, patch, retrieve, sql, tus } from "./client.js";
+
+/** As if nobody had been at any upload for a minute. */
+const STALL = "update uploads set expires_at = expires_at - interval '1 minute' where stage = 'receiving'";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -134,14 +140,29 @@ describe("Concatenation", () => {
     expect(Date.parse(String(headers["upload-expires"]))).toBeGreaterThan(Date.now() + 3_600_000);
   });
 
+  test("a whole that cannot be made now has its URL all the same, and is made later", async () => {
+    const plain = bytesOf(500_000, 4);
+    const one = await part(plain);
+    const buckets = join(server.dataDir, "buckets");
+    await rename(buckets, `${buckets}-away`);
+    const { location, reply } = await final(one);
+    await rename(`${buckets}-away`, buckets);
+    expect([reply.status, reply.headers["file-hash"]]).toEqual([201, undefined]);
+    await sql(server.databaseUrl, STALL);
+    let hash: string | string[] | undefined;
+    await until(async () => {
+      hash = (await head(location)).headers["file-hash"];
+      return hash !== undefined;
+    });
+    expect(Buffer.compare(await retrieve(server.url, hash), plain)).toBe(0);
+  }, 180_000);
+
   test("a whole of which a part is gone is dropped", async () => {
     const large = bytesOf(33 * 1024 * 1024, 3);
     const parts = [await part(large), await part(large)];
     const { location } = await final(...parts);
     expect((await tus("DELETE", parts[1] ?? "")).status).toBe(204); // long before it is read
-    const stall =
-      "update uploads set expires_at = expires_at - interval '1 minute' where stage = 'receiving'";
-    await sql(server.databaseUrl, stall);
+    await sql(server.databaseUrl, STALL);
     let { status } = await head(location);
     while (status === 200) {
       await sleep(100);

@@ -3,8 +3,10 @@ import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { TestServer } from "../../support/server.js";
 import { startServer } from "../../support/server.js";
+import { until } from "../../support/until.js";
 import { bytesOf } from "../../support/vault.js";
-import { base64, begin, BODY, head, PASSWORD, patch, retrieve, sql, tus } from "./client.js";
+import { countRows, rawClient } from "../client.js";
+import { base64, begin, BODY, head, PASSWORD, patch, retrieve, sql, TUS, tus } from "./client.js";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -79,7 +81,29 @@ describe("Creation", () => {
     expect((await begin(server.url, { ...LENGTH, "Upload-Password": base64("short") })).reply.status).toBe(
       422,
     );
-    expect((await begin(server.url, { ...LENGTH, "Upload-Password": "%%%" })).reply.status).toBe(400);
+    const latin1 = Buffer.from("pässwörter", "latin1").toString("base64"); // what btoa() makes of it
+    for (const bad of ["%%%", latin1])
+      expect((await begin(server.url, { ...LENGTH, "Upload-Password": bad })).reply.status).toBe(400);
+  });
+
+  test("an upload is created at /files alone: below it are uploads", async () => {
+    const headers = { ...LENGTH, "Upload-Password": base64(PASSWORD) };
+    for (const [method, path, allow] of [
+      ["POST", "/files/x", "HEAD, PATCH, DELETE, OPTIONS"],
+      ["PUT", "/files/x", "HEAD, PATCH, DELETE, OPTIONS"],
+      ["HEAD", "/files", "POST, OPTIONS"],
+    ] as const) {
+      const reply = await tus(method, `${server.url}${path}`, headers);
+      expect([reply.status, reply.headers.allow]).toEqual([405, allow]);
+    }
+  });
+
+  test("a length that no number can hold is too large, and no upload stands at such an offset", async () => {
+    for (const number of ["9007199254740993", "18446744073709551615", "1".repeat(400)]) {
+      expect((await begin(server.url, { "Upload-Length": number })).reply.status).toBe(413);
+      const { location } = await begin(server.url, LENGTH);
+      expect((await patch(location, 0, "hello", { "Upload-Offset": number })).status).toBe(409);
+    }
   });
 
   test.each(["0", "1", "-1", "2147483648", "9007199254740993", "NaN", "1e9", "1.5", ""])(
@@ -113,6 +137,30 @@ describe("Creation With Upload", () => {
     const { reply } = await begin(server.url, { ...LENGTH, ...BODY }, Buffer.from("hello world"));
     expect(reply.headers["upload-offset"]).toBe("11");
     expect((await retrieve(server.url, reply.headers["file-hash"])).toString()).toBe("hello world");
+  });
+
+  test("an upload whose creation fails is forgotten, since nobody has its URL", async () => {
+    const before = await countRows(server.databaseUrl);
+    const wrong = { ...LENGTH, ...BODY, ...checksum("sha1", "no") };
+    expect((await begin(server.url, wrong, Buffer.from("hello"))).reply.status).toBe(460);
+    const tooMuch = { ...LENGTH, ...BODY };
+    expect((await begin(server.url, tooMuch, Buffer.from("hello world!"))).reply.status).toBe(413);
+    expect(await countRows(server.databaseUrl)).toEqual(before);
+  });
+
+  test("an upload whose creator has gone before its end is forgotten as well", async () => {
+    const before = await countRows(server.databaseUrl);
+    const client = await rawClient(server.url);
+    const type = BODY["Content-Type"];
+    const head = { ...TUS, ...LENGTH, "Content-Type": type, "Upload-Password": base64(PASSWORD), Host: "x" };
+    const lines = Object.entries({ ...head, "Content-Length": "11" }).map(
+      ([name, value]) => `${name}: ${value}`,
+    );
+    client.socket.write(["POST /files HTTP/1.1", ...lines, "", "hello"].join("\r\n"));
+    const receiving = async () => (await countRows(server.databaseUrl)).receiving;
+    await until(async () => (await receiving()) > before.receiving);
+    client.socket.destroy();
+    await until(async () => (await receiving()) === before.receiving);
   });
 });
 
@@ -167,9 +215,28 @@ describe("Creation Defer Length", () => {
     const { location } = await begin(server.url, { "Upload-Defer-Length": "1" });
     await patch(location, 0, "hello");
     const last = { "Upload-Length": "11" };
-    expect((await patch(location, 5, " world", { ...last, ...checksum("sha1", "no") })).status).toBe(460);
+    expect((await patch(location, 5, "", last)).status).toBe(204);
     expect((await patch(location, 5, " world", { "Upload-Length": "12" })).status).toBe(400);
     expect((await patch(location, 5, " world", last)).status).toBe(204);
+  });
+
+  test("a request that is refused for its bytes has declared no length", async () => {
+    const { location } = await begin(server.url, { "Upload-Defer-Length": "1" });
+    await patch(location, 0, "hello");
+    const wrong = { "Upload-Length": "11", ...checksum("sha1", "no") };
+    expect((await patch(location, 5, " world", wrong)).status).toBe(460);
+    expect((await patch(location, 5, " world", { "Upload-Length": "7" })).status).toBe(413);
+    const { headers } = await head(location);
+    expect(headers).toMatchObject({ "upload-offset": "5", "upload-defer-length": "1" });
+    const right = { "Upload-Length": "11", ...checksum("sha1", " world") };
+    const last = await patch(location, 5, " world", right);
+    expect((await retrieve(server.url, last.headers["file-hash"])).toString()).toBe("hello world");
+  });
+
+  test("a length is declared with bytes under a checksum that are not the last", async () => {
+    const { location } = await begin(server.url, { "Upload-Defer-Length": "1" });
+    await patch(location, 0, "hello", { "Upload-Length": "11", ...checksum("sha1", "hello") });
+    expect((await head(location)).headers).toMatchObject({ "upload-offset": "5", "upload-length": "11" });
   });
 
   test("an upload without a declared length stops at the largest file there may be", async () => {
@@ -323,7 +390,12 @@ describe("browsers on other origins", () => {
     }
   });
 
-  test("may ask what the server can do without a preflight", async () => {
+  test("may ask what the server can do", async () => {
+    const preflight = await tus("OPTIONS", `${server.url}/files`, {
+      Origin: "https://app.example",
+      "Access-Control-Request-Method": "OPTIONS",
+    });
+    expect(preflight.headers["access-control-allow-methods"]?.split(",")).toContain("OPTIONS");
     const reply = await tus("OPTIONS", `${server.url}/files`, { Origin: "https://app.example" });
     expect(reply.headers).toMatchObject({
       "tus-version": "1.0.0",
