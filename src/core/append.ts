@@ -307,7 +307,7 @@ class Writer {
 
   /** Keeps what makes no whole chunk, unless nobody could go on from it: a gap before it, or a source that is gone. */
   async #keepTail(): Promise<Tail | null> {
-    const isNew = this.#received > this.#upload.offset;
+    const isNew = this.#received > this.#upload.offset || this.request.lateLength !== undefined; // a commit replaces the old
     if (!this.#buffer || this.#filled === 0 || !isNew || this.request.lastByte === "by-source") return null;
     const start = this.#nextToSeal * this.#chunkPlainBytes;
     const deps = { scatter: this.#scatter, sealer: this.deps.sealer };

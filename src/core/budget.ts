@@ -19,12 +19,12 @@ interface BudgetOptions {
 const RETRY_AFTER_SECONDS = 5;
 /** In all a share may be idle for so many times the grace time: a chunk of 1 MiB is then full at 17 KiB a second. */
 const GRACES = 6;
+/** Where only large ones wait, which take longer to fill: one of 64 MiB is then full at 110 KiB a second. */
+const LARGE_GRACES = 60;
 /** Parts of the total. A share of more than this is large … */
 const LARGE = 1 / 4;
-/** … if there is to be room, the large ones together are no more than this, … */
-const LARGE_TOGETHER = 1 / 2;
-/** … but for one alone, which may be this. */
-const LARGEST = 3 / 4;
+/** … and if there is to be room, the large ones are no more than this together. */
+const LARGE_TOGETHER = 3 / 4;
 
 export class Budget {
   #free: number;
@@ -103,7 +103,7 @@ export class Budget {
   }
 
   #clip(amount: number): number {
-    return Math.min(amount, this.options.keepsRoom ? LARGEST * this.total : this.total);
+    return Math.min(amount, this.options.keepsRoom ? LARGE_TOGETHER * this.total : this.total);
   }
 
   #isLarge(amount: number): boolean {
@@ -112,7 +112,7 @@ export class Budget {
 
   /** Whether it would have to wait for large shares, however much is free. */
   #isKeptOut(amount: number): boolean {
-    return this.#isLarge(amount) && this.#large > 0 && this.#large + amount > LARGE_TOGETHER * this.total;
+    return this.#isLarge(amount) && this.#large + amount > LARGE_TOGETHER * this.total;
   }
 
   /** Who waits in line. Large ones that are kept out stand aside, in their order. */
@@ -144,10 +144,11 @@ export class Budget {
     const { idleGraceMs } = this.options;
     this.#timer ??= setInterval(() => {
       const isForLarge = this.#line().length === 0; // then what small ones hold is of no use
+      const graces = isForLarge ? LARGE_GRACES : GRACES;
       const slow = [...this.#idle].filter(
         ({ amount, idleMs, idledMs }) =>
           (!isForLarge || this.#isLarge(amount)) &&
-          (idleMs >= idleGraceMs || idledMs >= GRACES * idleGraceMs),
+          (idleMs >= idleGraceMs || idledMs >= graces * idleGraceMs),
       );
       slow.sort((one, other) => other.idledMs - one.idledMs)[0]?.reclaim();
     }, idleGraceMs / 4).unref();

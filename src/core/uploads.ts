@@ -98,6 +98,9 @@ export class Uploads {
     if (!upload || upload.stage === "abandoned" || upload.stage === "failed") {
       throw new VaultError("NOT_FOUND", "no upload has this token");
     }
+    if (upload.stage === "finished" && upload.isExpired) {
+      throw new VaultError("NOT_FOUND", `upload ${upload.id} became a file long ago`);
+    }
     if (upload.stage === "expired" || upload.isExpired) {
       throw new VaultError("UPLOAD_EXPIRED", `upload ${upload.id} has expired`);
     }

@@ -7,9 +7,13 @@ export async function whileKept<T>(
   everyMs: number,
   work: () => Promise<T>,
 ): Promise<T> {
-  let beat = Promise.resolve();
+  let beat: Promise<void> | null = null;
   const timer = setInterval(() => {
-    beat = beat.then(keep).catch(() => {});
+    beat ??= keep()
+      .catch(() => {})
+      .finally(() => {
+        beat = null;
+      });
   }, everyMs).unref();
   try {
     return await work();

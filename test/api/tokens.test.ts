@@ -124,6 +124,14 @@ test("a token that is not valid is 401 with a challenge at every door, also wher
   expect([...challenges, reply.headers["www-authenticate"]]).toEqual(Array(5).fill("Bearer"));
 });
 
+test("a token that is not valid any more does not end an upload: whoever has its URL needs none", async () => {
+  const { location } = await begin(server.url, { "Upload-Length": "2", ...bearer(server.adminToken) });
+  const wrong = bearer("wrong");
+  expect((await tus("PATCH", location, { "Upload-Offset": "0", ...BODY, ...wrong }, "x")).status).toBe(204);
+  expect((await tus("HEAD", location, wrong)).headers["upload-offset"]).toBe("1");
+  expect((await tus("DELETE", location, wrong)).status).toBe(204);
+});
+
 test("what needs no token needs none where UPLOADS=authenticated: retrieving, downloading, going on with an upload", async () => {
   const headers = bearer(server.adminToken);
   const answer = await postForm(server.url, [file("content"), field("password", PASSWORD)], headers);

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, test } from "@jest/globals";
+import { afterEach, describe, expect, jest, test } from "@jest/globals";
 import fc from "fast-check";
 import type { Share } from "../../src/core/budget.js";
 import { Budget } from "../../src/core/budget.js";
 
 const options = { maxWaiters: 100, idleGraceMs: 40 };
+
+afterEach(() => void jest.useRealTimers());
 
 describe("a budget", () => {
   test("serves in the order of asking, and never more than its total", async () => {
@@ -74,29 +76,36 @@ describe("a budget", () => {
 
   test("takes back one that fills too slowly, though never idle for long, and the slowest of several", async () => {
     const budget = new Budget(10, options);
+    jest.useFakeTimers();
     const reclaimed: string[] = [];
-    const trickle = async (name: string, idleMs: number) => {
-      const share = await budget.acquire(5);
-      let isTaken = false;
-      while (!isTaken) {
-        share.idle(() => {
-          isTaken = true;
-          reclaimed.push(name);
-          share.release();
-        });
-        await sleep(idleMs);
-        share.busy();
-        await sleep(5);
+    const idle = (share: Share, name: string) =>
+      share.idle(() => {
+        reclaimed.push(name);
+        share.release();
+      });
+    const [slow, slower] = [await budget.acquire(5), await budget.acquire(5)];
+    /** In each round one is idle for 20 ms, the other for 5 of these. */
+    const rounds = (count: number) => {
+      for (let i = 0; i < count; i++) {
+        idle(slower, "slower");
+        jest.advanceTimersByTime(15);
+        idle(slow, "slow");
+        jest.advanceTimersByTime(5);
+        for (const share of [slow, slower]) share.busy();
       }
     };
-    void trickle("slow", 5);
-    void trickle("slower", 20);
-    await sleep(400);
+    rounds(20);
     expect(reclaimed).toEqual([]);
-    await budget.acquire(5);
+    const first = budget.acquire(5);
+    rounds(5);
     expect(reclaimed).toEqual(["slower"]);
-    await budget.acquire(5);
+    await first;
+    const second = budget.acquire(5);
+    rounds(20);
+    expect(reclaimed).toEqual(["slower"]); // the other has been idle for 225 ms of 240
+    rounds(5);
     expect(reclaimed).toEqual(["slower", "slow"]);
+    await second;
   });
 
   test("gives what is left beside those who wait to nobody who can do without", async () => {
@@ -183,6 +192,27 @@ describe("a budget that keeps room", () => {
     await Promise.all(others);
     expect(order).toEqual(["large 60", "large 30", "large 60"]);
     expect(budget.free).toBe(80); // the small one was left alone, who could not have helped
+  });
+
+  test("gives large ones that trickle more time where only large ones wait for them", async () => {
+    jest.useFakeTimers();
+    const budget = new Budget(100, roomy);
+    const large = await budget.acquire(60);
+    let isReclaimed = false;
+    const idleFor = (ms: number) => {
+      for (let passed = 0; passed < ms; passed += 20) {
+        large.idle(() => {
+          isReclaimed = true;
+        });
+        jest.advanceTimersByTime(20);
+        large.busy();
+      }
+    };
+    void budget.acquire(60);
+    idleFor(2380);
+    expect(isReclaimed).toBe(false);
+    idleFor(40);
+    expect(isReclaimed).toBe(true);
   });
 
   test("lets a large one that waits for memory alone be passed by none", async () => {

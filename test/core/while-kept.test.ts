@@ -20,6 +20,22 @@ describe("whileKept", () => {
     expect(calls).toBe(4);
   });
 
+  test("waits for one call before it makes the next", async () => {
+    const [work, answer] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let calls = 0;
+    const keep = () => {
+      calls++;
+      return answer.promise;
+    };
+    const all = whileKept(keep, 100, () => work.promise);
+    await jest.advanceTimersByTimeAsync(1050);
+    expect(calls).toBe(1);
+    answer.resolve();
+    work.resolve();
+    await all;
+    expect(calls).toBe(1);
+  });
+
   test("ends after the call that is under way, and with what the work threw", async () => {
     const answer = Promise.withResolvers<void>();
     const all = whileKept(

@@ -10,7 +10,7 @@ import { Router } from "express";
 import { VaultError } from "../../core/errors.js";
 import type { Upload } from "../../core/model.js";
 import { tooLarge } from "../../core/upload-errors.js";
-import { callerOf } from "../caller.js";
+import { callerOf, visitorOf } from "../caller.js";
 import type { ApiDeps } from "../deps.js";
 import { answerOf, badRequest } from "../errors.js";
 import { endEarly } from "../leftovers.js";
@@ -74,31 +74,53 @@ async function answer(deps: ApiDeps, tus: Server, context: TusContext): Promise<
   }
   if (req.method === "PATCH") refuseFinal(deps, token, await uploadSeen(context, deps.uploads, token));
   const answered = await withContext(context, () => tus.handleWeb(shown(context)));
-  if (answered.status >= 400 || res.destroyed) await forgetBegun(deps, context);
-  if (res.headersSent) return; // it was too slow, and was told
-  res.status(answered.status).set(Object.fromEntries(answered.headers));
-  await endEarly(req, res, await answered.text());
+  const isUntold = answered.status >= 400 || res.destroyed;
+  // Already sent where the client was too slow, and was told.
+  if (!res.headersSent) {
+    res.status(answered.status).set(namesAsWritten(answered.headers));
+    if (req.method === "PATCH" && answered.status === 409) res.set(await offsetNow(deps, token));
+    await endEarly(req, res, await answered.text());
+  }
+  if (isUntold) await forgetBegun(deps, context);
 }
 
-/** Of an upload whose creation failed nobody ever learns the URL. */
-async function forgetBegun({ uploads }: ApiDeps, { begun, caller, req }: TusContext): Promise<void> {
-  if (begun === undefined) return;
-  await uploads.abandon(begun, caller).catch((error: unknown) => {
-    req.log.warn({ reason: String(error) }, "an upload that nobody knows of stays until it expires");
-  });
+/** As the protocol writes them: some clients look for `Location` and `Upload-Offset` letter by letter. */
+function namesAsWritten(headers: Headers): Record<string, string> {
+  const written = (name: string) => name.replace(/(^|-)[a-z]/g, letters => letters.toUpperCase());
+  return Object.fromEntries([...headers].map(([name, value]) => [written(name), value]));
 }
 
 /**
- * What @tus/server is shown of a request: the headers of the protocol, since it refuses some values of others, and of those no
- * length that was declared before, since it refuses to be told again. The body would come to the store through a web stream
+ * Where to go on after a 409, as the protocol's branch 1.1 has it ("SHOULD include the upload's current offset"): TUSKit goes
+ * by it, and never asks with HEAD. Nothing where that cannot be told.
+ */
+async function offsetNow({ uploads }: ApiDeps, token: string): Promise<Record<string, string>> {
+  const upload = await uploads.find(token).catch(() => null);
+  return upload ? { "Upload-Offset": String(upload.offset) } : {};
+}
+
+/** Of an upload whose creation failed nobody ever learns the URL. If it is a file by now, that stays. */
+async function forgetBegun({ uploads }: ApiDeps, { begun, caller, req }: TusContext): Promise<void> {
+  if (begun === undefined) return;
+  try {
+    await uploads.abandon(begun, caller);
+  } catch (error) {
+    if (error instanceof VaultError && error.code === "UPLOAD_ALREADY_FINISHED") return;
+    req.log.warn({ reason: String(error) }, "an upload that nobody knows of stays until it expires");
+  }
+}
+
+/**
+ * What @tus/server is shown of a request: the headers of the protocol, since it refuses some values of others; of those no
+ * length that was declared before, since it refuses to be told again, and no metadata, since it refuses an empty header, which
+ * several clients send, and creation.ts has read it. The body would come to the store through a web stream
  * and three Node streams, which copy it twice and leave a collection's worth of garbage for each 64 MiB: the store reads it
  * where it comes in.
  */
 function shown({ req: { method, headers }, upload }: TusContext): Request {
   const isKnown = headers["upload-length"] === String(upload?.length);
-  const names = Object.keys(headers).filter(
-    name => SHOWN.test(name) && !(isKnown && name === "upload-length"),
-  );
+  const hidden = ["upload-metadata", ...(isKnown ? ["upload-length"] : [])];
+  const names = Object.keys(headers).filter(name => SHOWN.test(name) && !hidden.includes(name));
   const pairs = names.map(name => [name, String(headers[name])] as [string, string]);
   return new Request("http://tus/files", { method, headers: pairs });
 }
@@ -177,11 +199,22 @@ async function contextOf(deps: ApiDeps, req: ExpressRequest, res: Response): Pro
   return {
     req,
     res,
-    caller: await callerOf(req, deps),
+    caller: await callerOf(req, deps).catch(error => {
+      if (req.path.length > 1 && isOfToken(error)) return visitorOf(req);
+      throw error;
+    }),
     signal,
     checksum: Checksum.parse(req.get("Upload-Checksum")),
     upload: null,
   };
+}
+
+/**
+ * Whether it is the bearer token that is at fault. Who has an upload's URL needs none, and many clients send theirs with every
+ * request: one that expires must not end the upload.
+ */
+function isOfToken(error: unknown): boolean {
+  return error instanceof VaultError && ["UNAUTHENTICATED", "IDENTITY_UNAVAILABLE"].includes(error.code);
 }
 
 /**

@@ -10,6 +10,8 @@ export const BODY = { "Content-Type": "application/offset+octet-stream" };
 export interface Reply {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
+  /** Of headers, letter by letter. */
+  readonly rawNames: readonly string[];
   readonly text: string;
 }
 
@@ -40,6 +42,7 @@ export function tus(
           resolve({
             status: res.statusCode ?? 0,
             headers: res.headers,
+            rawNames: res.rawHeaders.filter((_, i) => i % 2 === 0),
             text: Buffer.concat(parts).toString(),
           });
         });

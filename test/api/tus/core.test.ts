@@ -61,7 +61,10 @@ describe("Core protocol: PATCH", () => {
   test("If the offsets do not match, the Server MUST respond with the 409 Conflict status without modifying the upload resource", async () => {
     const { location } = await begin(server.url, LENGTH);
     await patch(location, 0, "hello");
-    for (const offset of [0, 4, 6, 11]) expect((await patch(location, offset, "wrong")).status).toBe(409);
+    for (const offset of [0, 4, 6, 11]) {
+      const reply = await patch(location, offset, "wrong");
+      expect([reply.status, reply.headers["upload-offset"]]).toEqual([409, "5"]); // where to go on: of branch 1.1
+    }
     expect((await head(location)).headers["upload-offset"]).toBe("5");
   });
 
