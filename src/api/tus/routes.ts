@@ -22,6 +22,7 @@ import type { TusContext } from "./context.js";
 import { tusContext, uploadSeen, withContext } from "./context.js";
 import { beginUpload, FINAL, finishUpload } from "./creation.js";
 import { describeUpload } from "./head.js";
+import { Leaving } from "./leaving.js";
 import { EXTENSIONS, expiresHeader, TusStore } from "./store.js";
 
 const VERSION = "1.0.0";
@@ -34,12 +35,14 @@ const DIGITS = /^\d+$/;
 const MAX_NUMBER = Number.MAX_SAFE_INTEGER;
 
 export function tusRoutes(deps: ApiDeps): RequestHandler {
-  const tus = tusServer(deps);
+  const leaving = new Leaving();
+  const tus = tusServer(deps, leaving);
   const router = Router({ caseSensitive: true, strict: true });
   router.use(overrideMethod, protocolHeaders(deps), checkProtocol(deps));
   router.use(async (req, res, next) => {
     try {
       const context = await contextOf(deps, req, res);
+      if (req.method === "HEAD") await leaving.settled(tokenOf(req));
       await track(deps, answer(deps, tus, context));
     } catch (error) {
       next(error);
@@ -51,7 +54,7 @@ export function tusRoutes(deps: ApiDeps): RequestHandler {
 
 async function answer(deps: ApiDeps, tus: Server, context: TusContext): Promise<void> {
   const { req, res, caller } = context;
-  const token = req.path.slice(1);
+  const token = tokenOf(req);
   const isOfAnUpload = token !== "";
   const methods = isOfAnUpload ? ["HEAD", "PATCH", "DELETE", "OPTIONS"] : ["POST", "OPTIONS"];
   if (!methods.includes(req.method)) {
@@ -125,11 +128,16 @@ function shown({ req: { method, headers }, upload }: TusContext): Request {
   return new Request("http://tus/files", { method, headers: pairs });
 }
 
-function tusServer(deps: ApiDeps): Server {
+/** The upload's; empty for the address where uploads begin. */
+function tokenOf(req: ExpressRequest): string {
+  return req.path.slice(1);
+}
+
+function tusServer(deps: ApiDeps, leaving: Leaving): Server {
   const { uploads, settings } = deps;
   return new Server({
     path: "/files",
-    datastore: new TusStore(uploads),
+    datastore: new TusStore(uploads, leaving),
     locker: NO_LOCKS,
     maxSize: settings.maxUploadBytes,
     // The cors middleware answers for all doors, from one list.
@@ -146,7 +154,7 @@ function tusServer(deps: ApiDeps): Server {
       return token;
     },
     generateUrl: (_req, { id }) => `${deps.publicUrl()}/files/${id}`,
-    getFileIdFromRequest: () => tusContext().req.path.slice(1),
+    getFileIdFromRequest: () => tokenOf(tusContext().req),
     async onUploadFinish(_req, { id }) {
       const context = tusContext();
       const { res, caller } = context;
@@ -200,7 +208,7 @@ async function contextOf(deps: ApiDeps, req: ExpressRequest, res: Response): Pro
     req,
     res,
     caller: await callerOf(req, deps).catch(error => {
-      if (req.path.length > 1 && isOfToken(error)) return visitorOf(req);
+      if (tokenOf(req) !== "" && isOfToken(error)) return visitorOf(req);
       throw error;
     }),
     signal,

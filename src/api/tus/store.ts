@@ -8,6 +8,7 @@ import { VaultError } from "../../core/errors.js";
 import type { Uploads } from "../../core/uploads.js";
 import { Pieces } from "../pieces.js";
 import { tusContext, uploadSeen } from "./context.js";
+import type { Leaving } from "./leaving.js";
 
 export const EXTENSIONS = [
   "creation",
@@ -22,7 +23,10 @@ export const EXTENSIONS = [
 export class TusStore extends DataStore {
   override extensions = EXTENSIONS;
 
-  constructor(private readonly uploads: Uploads) {
+  constructor(
+    private readonly uploads: Uploads,
+    private readonly leaving: Leaving,
+  ) {
     super();
   }
 
@@ -53,13 +57,15 @@ export class TusStore extends DataStore {
       if (upload.stage === "finished") return offset; // sent again
     }
     const verify = checksum ? { verify: () => checksum.verify(), lateLength: context.lateLength } : {};
-    const reached = await this.uploads.append(token, offset, source, {
+    const appending = this.uploads.append(token, offset, source, {
       lastByte: "by-length",
       signal,
       seen: upload,
       announcedBytes: announcedBytes(req),
       ...verify,
     });
+    this.leaving.watch(token, req, appending);
+    const reached = await appending;
     if (reached !== upload.length)
       res.setHeader("Upload-Expires", expiresHeader(await this.uploads.find(token)));
     return reached;

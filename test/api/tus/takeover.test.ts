@@ -83,6 +83,24 @@ describe("a stalled PATCH", () => {
   });
 });
 
+test("a client that comes back at once is told where it stands with all that it had sent", async () => {
+  for (let sent = 500; sent < LENGTH; sent += 500) {
+    const { location } = await begin(server.url, CHUNK);
+    const cut = stalledPatch(location, 0, bytesOf(sent, 7));
+    await until(async () => {
+      const [newest] = await sql(
+        server.databaseUrl,
+        "select lease from uploads order by created_at desc limit 1",
+      );
+      return Number(newest?.["lease"]) > 0;
+    });
+    cut.req.destroy();
+    const offset = await offsetOf(location);
+    expect(offset).toBe(sent);
+    expect((await patch(location, offset, "")).status).toBe(204);
+  }
+});
+
 test("a client that sends other bytes after a cut gets exactly the last version", async () => {
   const [old, now] = [bytesOf(LENGTH, 4), bytesOf(LENGTH, 5)];
   const { location } = await begin(server.url, CHUNK);
