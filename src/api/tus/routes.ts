@@ -34,15 +34,18 @@ const DIGITS = /^\d+$/;
 /** @tus/server answers larger ones with 400, whatever they are of. */
 const MAX_NUMBER = Number.MAX_SAFE_INTEGER;
 
-export function tusRoutes(deps: ApiDeps): RequestHandler {
-  const leaving = new Leaving();
-  const tus = tusServer(deps, leaving);
+interface TusDeps extends ApiDeps {
+  readonly leaving: Leaving;
+}
+
+export function tusRoutes(apiDeps: ApiDeps): RequestHandler {
+  const deps = { ...apiDeps, leaving: new Leaving() };
+  const tus = tusServer(deps);
   const router = Router({ caseSensitive: true, strict: true });
   router.use(overrideMethod, protocolHeaders(deps), checkProtocol(deps));
   router.use(async (req, res, next) => {
     try {
       const context = await contextOf(deps, req, res);
-      if (req.method === "HEAD") await leaving.settled(tokenOf(req));
       await track(deps, answer(deps, tus, context));
     } catch (error) {
       next(error);
@@ -52,7 +55,7 @@ export function tusRoutes(deps: ApiDeps): RequestHandler {
   return router;
 }
 
-async function answer(deps: ApiDeps, tus: Server, context: TusContext): Promise<void> {
+async function answer(deps: TusDeps, tus: Server, context: TusContext): Promise<void> {
   const { req, res, caller } = context;
   const token = tokenOf(req);
   const isOfAnUpload = token !== "";
@@ -62,6 +65,7 @@ async function answer(deps: ApiDeps, tus: Server, context: TusContext): Promise<
     throw new VaultError("METHOD_NOT_ALLOWED", "not a method of this address");
   }
   if (req.method === "HEAD") {
+    await deps.leaving.settled(token);
     res
       .set(await describeUpload(deps, token, caller))
       .status(200)
@@ -77,11 +81,12 @@ async function answer(deps: ApiDeps, tus: Server, context: TusContext): Promise<
   }
   if (req.method === "PATCH") refuseFinal(deps, token, await uploadSeen(context, deps.uploads, token));
   const answered = await withContext(context, () => tus.handleWeb(shown(context)));
+  const isConflict = req.method === "PATCH" && answered.status === 409;
+  const extra = isConflict ? await offsetNow(deps, token) : {};
   const isUntold = answered.status >= 400 || res.destroyed;
   // Already sent where the client was too slow, and was told.
   if (!res.headersSent) {
-    res.status(answered.status).set(namesAsWritten(answered.headers));
-    if (req.method === "PATCH" && answered.status === 409) res.set(await offsetNow(deps, token));
+    res.status(answered.status).set({ ...namesAsWritten(answered.headers), ...extra });
     await endEarly(req, res, await answered.text());
   }
   if (isUntold) await forgetBegun(deps, context);
@@ -97,7 +102,8 @@ function namesAsWritten(headers: Headers): Record<string, string> {
  * Where to go on after a 409, as the protocol's branch 1.1 has it ("SHOULD include the upload's current offset"): TUSKit goes
  * by it, and never asks with HEAD. Nothing where that cannot be told.
  */
-async function offsetNow({ uploads }: ApiDeps, token: string): Promise<Record<string, string>> {
+async function offsetNow({ uploads, leaving }: TusDeps, token: string): Promise<Record<string, string>> {
+  await leaving.settled(token);
   const upload = await uploads.find(token).catch(() => null);
   return upload ? { "Upload-Offset": String(upload.offset) } : {};
 }
@@ -133,8 +139,8 @@ function tokenOf(req: ExpressRequest): string {
   return req.path.slice(1);
 }
 
-function tusServer(deps: ApiDeps, leaving: Leaving): Server {
-  const { uploads, settings } = deps;
+function tusServer(deps: TusDeps): Server {
+  const { uploads, settings, leaving } = deps;
   return new Server({
     path: "/files",
     datastore: new TusStore(uploads, leaving),

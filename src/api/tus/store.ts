@@ -6,6 +6,7 @@ import type { IncomingMessage } from "node:http";
 import { DataStore, Upload as TusUpload } from "@tus/utils";
 import { VaultError } from "../../core/errors.js";
 import type { Uploads } from "../../core/uploads.js";
+import { signalOf } from "../limits.js";
 import { Pieces } from "../pieces.js";
 import { tusContext, uploadSeen } from "./context.js";
 import type { Leaving } from "./leaving.js";
@@ -64,7 +65,7 @@ export class TusStore extends DataStore {
       announcedBytes: announcedBytes(req),
       ...verify,
     });
-    this.leaving.watch(token, req, appending);
+    this.leaving.watch(token, signalOf(res), appending);
     const reached = await appending;
     if (reached !== upload.length)
       res.setHeader("Upload-Expires", expiresHeader(await this.uploads.find(token)));

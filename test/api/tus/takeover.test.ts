@@ -23,12 +23,13 @@ function stalledPatch(
   location: string,
   offset: number,
   body: Uint8Array,
+  length = LENGTH - offset,
 ): { req: ClientRequest; status: Promise<number | null> } {
   const headers = {
     ...TUS,
     ...BODY,
     "Upload-Offset": String(offset),
-    "Content-Length": String(LENGTH - offset),
+    "Content-Length": String(length),
   };
   const req = request(location, { method: "PATCH", headers, agent: false });
   const status = new Promise<number | null>(resolve => {
@@ -83,10 +84,13 @@ describe("a stalled PATCH", () => {
   });
 });
 
-test("a client that comes back at once is told where it stands with all that it had sent", async () => {
-  for (let sent = 500; sent < LENGTH; sent += 500) {
+test.each([
+  ["in the middle of a request", LENGTH],
+  ["with a request that has come whole, and is not answered yet", 0],
+])("a client that leaves %s, and comes back at once, is told of all that it had sent", async (_, more) => {
+  for (let sent = 500; sent < LENGTH; sent += 1000) {
     const { location } = await begin(server.url, CHUNK);
-    const cut = stalledPatch(location, 0, bytesOf(sent, 7));
+    const cut = stalledPatch(location, 0, bytesOf(sent, 7), more === 0 ? sent : LENGTH);
     await until(async () => {
       const [newest] = await sql(
         server.databaseUrl,
