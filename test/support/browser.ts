@@ -1,8 +1,7 @@
 /** A real browser, and what a page in it asked for and complained of. */
-import { existsSync } from "node:fs";
-import sparticuz from "@sparticuz/chromium";
 import type { Browser, Page } from "playwright-core";
 import { chromium } from "playwright-core";
+import { chromiumPath } from "./chromium.js";
 
 /** A policy's complaint quotes what it kept away, which may be a whole font. */
 const COMPLAINT_LENGTH = 300;
@@ -10,11 +9,9 @@ const COMPLAINT_LENGTH = 300;
 /** What is waited for comes at once on an idle machine. */
 const PATIENCE_MS = 90_000;
 
-/** The system's Chromium where there is one; else the one that comes with the packages (x64 Linux). */
 export async function openBrowser(): Promise<Browser> {
-  const system = [process.env["CHROMIUM_PATH"], "/usr/bin/chromium"].find(path => path && existsSync(path));
   return chromium.launch({
-    executablePath: system ?? (await sparticuz.executablePath()),
+    executablePath: await chromiumPath(),
     args: [
       "--headless",
       "--no-sandbox", // of root, and of containers without user namespaces; it opens our own pages only

@@ -30,6 +30,7 @@ const ROOM_BYTES = 4 * 2 ** 30;
 
 export default async function setup(): Promise<void> {
   await workInMemory();
+  await unpackBrowser();
   const { startEmbedded } = await import("../../src/database/embedded.js");
   const folder = await mkdtemp(join(tmpdir(), "sv-"));
   await chmod(folder, 0o711); // or root's stand-in could not pass
@@ -47,6 +48,13 @@ async function workInMemory(): Promise<void> {
   if (process.env["TMPDIR"] !== undefined || !existsSync(IN_MEMORY)) return;
   const { bavail, bsize } = await statfs(IN_MEMORY);
   if (bavail * bsize >= ROOM_BYTES) process.env["TMPDIR"] = IN_MEMORY;
+}
+
+/** Once for all test files. Where there is none for this platform, those that need one say so. */
+async function unpackBrowser(): Promise<void> {
+  const { chromiumPath } = await import("./chromium.js");
+  const path = await chromiumPath().catch(() => undefined);
+  if (path !== undefined) process.env["CHROMIUM_PATH"] = path;
 }
 
 async function createTemplate(): Promise<void> {
