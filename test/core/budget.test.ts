@@ -8,23 +8,29 @@ const options = { maxWaiters: 100, idleGraceMs: 40 };
 
 afterEach(() => void jest.useRealTimers());
 
+/** Which of those who ask at once is served when; each holds its share for so many turns, and all never more than the total. */
+async function serving(budget: Budget, amounts: readonly number[], turnsOf: (index: number) => number) {
+  const served: number[] = [];
+  let held = 0;
+  await Promise.all(
+    amounts.map(async (amount, index) => {
+      using share = await budget.acquire(amount);
+      served.push(index);
+      held += share.amount;
+      expect(held).toBeLessThanOrEqual(budget.total);
+      for (let i = turnsOf(index); i > 0; i--) await Promise.resolve();
+      held -= share.amount;
+    }),
+  );
+  return served;
+}
+
 describe("a budget", () => {
   test("serves in the order of asking, and never more than its total", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 15 }), { maxLength: 40 }), async amounts => {
         const budget = new Budget(10, options);
-        const served: number[] = [];
-        let held = 0;
-        await Promise.all(
-          amounts.map(async (amount, index) => {
-            using share = await budget.acquire(amount);
-            served.push(index);
-            held += share.amount;
-            expect(held).toBeLessThanOrEqual(10);
-            await Promise.resolve();
-            held -= share.amount;
-          }),
-        );
+        const served = await serving(budget, amounts, () => 1);
         expect(served).toEqual(amounts.map((_, index) => index));
         expect(budget.free).toBe(10);
       }),
@@ -240,18 +246,7 @@ describe("a budget that keeps room", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 120 }), { maxLength: 40 }), async amounts => {
         const budget = new Budget(100, roomy);
-        const served: number[] = [];
-        let held = 0;
-        await Promise.all(
-          amounts.map(async (amount, index) => {
-            using share = await budget.acquire(amount);
-            served.push(index);
-            held += share.amount;
-            expect(held).toBeLessThanOrEqual(100);
-            for (let i = index % 5; i > 0; i--) await Promise.resolve();
-            held -= share.amount;
-          }),
-        );
+        const served = await serving(budget, amounts, index => index % 5);
         const isLarge = (index: number) => (amounts[index] ?? 0) > 25;
         expect(served.filter(isLarge)).toEqual(amounts.flatMap((_, i) => (isLarge(i) ? [i] : [])));
         expect(served.filter(i => !isLarge(i))).toEqual(amounts.flatMap((_, i) => (isLarge(i) ? [] : [i])));
